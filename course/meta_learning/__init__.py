@@ -1,0 +1,1 @@
+"""Maps from small data sets to models."""

@@ -1,0 +1,1 @@
+"""Maps from a modality to vectors."""

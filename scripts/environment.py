@@ -1,0 +1,63 @@
+"""Create `.venv` and install the course into it, once; a second call does nothing.
+
+The stamp inside `.venv` holds a digest of what was installed. It is written last, so an interrupted or failed
+installation leaves no stamp and the next call simply continues. Standard library only: this runs before anything is
+installed, on whatever `python3` is.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed.sha256"
+NEEDED_GIB = 9  # measured: 5.9 GiB installed, and pip keeps the wheels beside it while it unpacks
+
+
+def fail(message):
+    sys.exit("make: " + message)
+
+
+def digest():
+    parts = [(ROOT / name).read_bytes() for name in ("requirements.txt", "pyproject.toml")]
+    return hashlib.sha256(b"\0".join([*parts, sys.version.encode(), str(ROOT).encode()])).hexdigest()
+
+
+def run(command, remedy):
+    if subprocess.run(command, cwd=ROOT).returncode != 0:
+        fail(remedy)
+
+
+def main():
+    if sys.version_info < (3, 11):
+        found = ".".join(map(str, sys.version_info[:3]))
+        fail("Python >= 3.11 is needed, this is {} ({}). Name another one: make PYTHON=python3.12 ...".format(found, sys.executable))
+    if STAMP.exists() and PYTHON.exists() and STAMP.read_text() == digest():
+        return
+    free_gib = shutil.disk_usage(ROOT).free / 2**30
+    if not PYTHON.exists() and free_gib < NEEDED_GIB:
+        fail("{:.1f} GiB free in {}, about {} are needed. Free some space and call make again.".format(free_gib, ROOT, NEEDED_GIB))
+    STAMP.unlink(missing_ok=True)
+    print("Setting up {} (a few minutes, once) ...".format(VENV), flush=True)
+    if not PYTHON.exists() or subprocess.run([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL).returncode != 0:
+        run([sys.executable, "-m", "venv", "--clear", str(VENV)],
+            "no virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv. Then call make again.")
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    remedy = "the installation stopped (see above; no network or a full disk?). Call make again: it continues where it stopped."
+    run([*pip, "-r", "requirements.txt"], remedy)
+    run([*pip, "--no-deps", "--editable", "."], remedy)
+    partial = STAMP.with_suffix(".partial")
+    partial.write_text(digest())
+    partial.replace(STAMP)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted; call make again: it continues where it stopped.")
