@@ -1,0 +1,59 @@
+# Two commands for everybody: `make book` and `make test`. Each does its own set-up; `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread a process and two processes are faster on a laptop than two threads in one (and timings are steadier).
+export OMP_NUM_THREADS ?= 1
+export PYTHONUNBUFFERED = 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+JOBS ?= 2
+PORT ?= 8000
+
+.PHONY: help env book serve lab exercises test lint unit notebooks bench clean
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+env:             ## create .venv and install into it (the other targets call this)
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) was not found; install Python 3.11 or newer, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) scripts/environment.py
+
+book: env        ## execute and build the book into _build/html
+	@$(BIN)/python scripts/book.py
+
+serve: book      ## build the book and serve it at http://localhost:$(PORT)
+	@echo "http://localhost:$(PORT)  (Ctrl-C stops)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lab: env         ## open the exercises in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=book/exercises
+
+exercises: env   ## write the students' notebooks from solutions/
+	@$(BIN)/python scripts/exercises.py
+
+test: env        ## every check: style, book, units, exercises, grading, notebooks
+	@$(MAKE) --no-print-directory lint
+	@rm -rf _build
+	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory notebooks
+
+lint: env
+	@$(BIN)/ruff check .
+	@$(BIN)/python scripts/notebooks.py check $$(find book solutions -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
+	@$(BIN)/python scripts/exercises.py --check
+
+unit: env
+	@BOOK_BUILT=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+
+# Every notebook is a test: executed from top to bottom, and the cells tagged nbval-check-output compared.
+notebooks: env
+	@COURSE_QUIET=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -p no:cacheprovider -o testpaths= -W default \
+		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 book solutions
+
+bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
+	@for name in cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
+
+clean:           ## remove what make made, .venv included
+	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,103 @@
+"""`course check`: what this machine has and lacks, as a table that says what to do about each gap."""
+
+import argparse
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table; ``state`` is OK, FAIL, or a dash for something optional that is absent."""
+
+    state: str
+    what: str
+    detail: str
+
+
+def python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= (3, 11):
+        yield Finding("OK", "Python", version)
+    else:
+        yield Finding("FAIL", "Python", f"{version} found, 3.11 or newer needed")
+
+
+def pinned_versions(requirements: Path) -> dict[str, str]:
+    """The ``name==version`` lines of a requirements file."""
+    lines = (line.split("#")[0].strip() for line in requirements.read_text(encoding="utf8").splitlines())
+    return dict(line.split("==", 1) for line in lines if "==" in line)
+
+
+def packages(requirements: Path = REQUIREMENTS) -> Iterator[Finding]:
+    if not requirements.exists():
+        yield Finding("-", "packages", f"no {requirements.name} beside the package: versions not compared")
+        return
+    wrong = 0
+    pins = pinned_versions(requirements)
+    for name, expected in pins.items():
+        try:
+            found = importlib.metadata.version(name).split("+")[0]  # 2.11.0+cpu is a build of 2.11.0
+        except importlib.metadata.PackageNotFoundError:
+            found = "nothing"
+        if found != expected:
+            wrong += 1
+            yield Finding("FAIL", name, f"{found} installed, {expected} tested: pip install {name}=={expected}")
+    if not wrong:
+        yield Finding("OK", "packages", f"all {len(pins)} of requirements.txt")
+
+
+def device() -> Iterator[Finding]:
+    from course import runtime
+
+    try:
+        chosen = runtime.device()
+    except (ValueError, RuntimeError) as error:
+        yield Finding("FAIL", "device", str(error))
+        return
+    facts = runtime.environment()
+    name = facts.get("gpu") if chosen.type == "cuda" else facts.get("cpu")
+    yield Finding("OK", "device", f"{chosen} ({name})")
+
+
+def data() -> Iterator[Finding]:
+    folder = os.environ.get("COURSE_DATA")
+    if folder and not Path(folder).is_dir():
+        yield Finding("FAIL", "data", f"COURSE_DATA={folder} is not a folder: correct or unset it")
+    else:
+        yield Finding("OK" if folder else "-", "data", folder or "COURSE_DATA is not set: embedded data sets only")
+
+
+def sandbox() -> Iterator[Finding]:
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        yield Finding("-", "sandbox", "bubblewrap is absent (only grading needs it): apt-get install bubblewrap")
+        return
+    trial = subprocess.run(
+        [bubblewrap, "--ro-bind", "/", "/", "--unshare-net", "--unshare-pid", "true"], capture_output=True, text=True
+    )
+    if trial.returncode == 0:
+        yield Finding("OK", "sandbox", bubblewrap)
+    else:
+        yield Finding("FAIL", "sandbox", f"bubblewrap does not start: {trial.stderr.strip()}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table; the exit status is 1 when any line says FAIL."""
+    findings = [finding for check in (python, packages, device, data, sandbox) for finding in check()]
+    for finding in findings:
+        print(f"{finding.state:4}  {finding.what:10}  {finding.detail}")
+    return int(any(finding.state == "FAIL" for finding in findings))
+
+
+def add_parser(subparsers) -> None:
+    """Register ``course check``."""
+    parser = subparsers.add_parser("check", help="is this machine ready? an OK/FAIL table")
+    parser.set_defaults(run=run)

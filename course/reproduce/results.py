@@ -1,0 +1,111 @@
+"""Result files: a measured table with everything needed to measure it again.
+
+A result is a JSON file ``<recipe>-<preset>.json``. It is written once, at the end of a recipe, and the book reads it:
+no number of a long experiment is ever typed into the prose.
+"""
+
+import datetime
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number with its uncertainty.
+
+    Attributes:
+        name: what was measured, for example ``"5-way 1-shot"``.
+        mean: the mean over ``n`` repetitions, in ``unit``.
+        interval95: half the width of the 95 % confidence interval of the mean.
+        n: number of repetitions.
+        over: what a repetition is: ``"episodes"``, ``"seeds"``.
+        unit: ``"%"`` or empty.
+        paper: the published value, where there is one.
+        paper_interval95: the published half width, where there is one.
+    """
+
+    name: str
+    mean: float
+    interval95: float
+    n: int
+    over: str
+    unit: str = ""
+    paper: float | None = None
+    paper_interval95: float | None = None
+
+
+def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
+    r"""Mean and 95 % interval :math:`t_{n-1,\,0.975}\, s/\sqrt n` of a few independent runs (Student's t).
+
+    Raises:
+        ValueError: for fewer than two values, which have no interval.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"{name}: {n} value(s) given, an interval needs at least 2 seeds")
+    mean = math.fsum(values) / n
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    return Metric(name, mean, float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n, "seeds", **fields)
+
+
+def result_path(recipe: str, preset: str, folder: Path | None = None) -> Path:
+    """Where the result of ``recipe`` with ``preset`` lies (by default among the book's results)."""
+    return (RESULTS if folder is None else Path(folder)) / f"{recipe}-{preset}.json"
+
+
+def save_result(
+    recipe: str,
+    preset: str,
+    metrics: list[Metric],
+    *,
+    config: dict,
+    seeds: list[int],
+    seconds: float,
+    environment: dict,
+    folder: Path | None = None,
+) -> Path:
+    """Write a result file, whole or not at all, and return its path."""
+    path = result_path(recipe, preset, folder)
+    result = {
+        "recipe": recipe,
+        "preset": preset,
+        "command": f"course reproduce {recipe} --preset {preset}",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "seconds": round(seconds, 1),
+        "seeds": seeds,
+        "config": config,
+        "environment": environment,
+        "metrics": [asdict(metric) for metric in metrics],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf8")
+    partial.replace(path)
+    return path
+
+
+def load_result(recipe: str, preset: str, folder: Path | None = None) -> dict | None:
+    """The stored result, or ``None`` when the recipe has not been run yet.
+
+    Raises:
+        ValueError: if the file is there but is not a result of this recipe and preset.
+    """
+    path = result_path(recipe, preset, folder)
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf8"))
+        if (result["recipe"], result["preset"]) != (recipe, preset):
+            raise ValueError(f"it holds {result['recipe']}-{result['preset']}")
+        result["metrics"] = [asdict(Metric(**metric)) for metric in result["metrics"]]
+    except (ValueError, KeyError, TypeError) as error:
+        command = f"course reproduce {recipe} --preset {preset}"
+        raise ValueError(f"{path} is not a result file ({error}); make it again with: {command}") from error
+    return result
