@@ -42,7 +42,9 @@ def main() -> int:
         print("make: the book was not built; the warnings above say where.", file=sys.stderr)
         return 1
     index = BUILD / "html" / "index.html"
-    print(f"\nThe book is in {index.parent}\nOpen it with a browser:  {index.as_uri()}\nor serve it:             make serve")
+    print(f"\nThe book is in {index.parent}")
+    print(f"Open it in a browser:  {index.as_uri()}")
+    print("Or serve it:           make serve")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Create `.venv` and install the course into it, once; a second call does nothing.
 
 The stamp inside `.venv` holds a digest of what was installed. It is written last, so an interrupted or failed
-installation leaves no stamp and the next call simply continues. Standard library only: this runs before anything is
+installation leaves no stamp, and the next call starts from an empty `.venv` (half a package is never trusted). Standard library only: this runs before anything is
 installed, on whatever `python3` is.
 """
 
@@ -36,19 +36,20 @@ def run(command, remedy):
 def main():
     if sys.version_info < (3, 11):
         found = ".".join(map(str, sys.version_info[:3]))
-        fail("Python >= 3.11 is needed, this is {} ({}). Name another one: make PYTHON=python3.12 ...".format(found, sys.executable))
-    if STAMP.exists() and PYTHON.exists() and STAMP.read_text() == digest():
+        fail(f"Python >= 3.11 is needed, this is {found} ({sys.executable}). Name a newer one: make PYTHON=python3.12")
+    complete = STAMP.exists() and PYTHON.exists()
+    if complete and STAMP.read_text() == digest():
         return
     free_gib = shutil.disk_usage(ROOT).free / 2**30
-    if not PYTHON.exists() and free_gib < NEEDED_GIB:
-        fail("{:.1f} GiB free in {}, about {} are needed. Free some space and call make again.".format(free_gib, ROOT, NEEDED_GIB))
+    if not complete and free_gib < NEEDED_GIB:
+        fail(f"{free_gib:.1f} GiB free in {ROOT}, about {NEEDED_GIB} are needed. Free some space and call make again.")
+    print(f"Setting up {VENV} (a few minutes, once) ...", flush=True)
     STAMP.unlink(missing_ok=True)
-    print("Setting up {} (a few minutes, once) ...".format(VENV), flush=True)
-    if not PYTHON.exists() or subprocess.run([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL).returncode != 0:
-        run([sys.executable, "-m", "venv", "--clear", str(VENV)],
-            "no virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv. Then call make again.")
+    if not complete:
+        remedy = "no virtual environment could be made (on Debian: apt-get install python3-venv). Then call make again."
+        run([sys.executable, "-m", "venv", "--clear", str(VENV)], remedy)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    remedy = "the installation stopped (see above; no network or a full disk?). Call make again: it continues where it stopped."
+    remedy = "the installation stopped (no network? a full disk?). Call make again; what was downloaded is kept by pip."
     run([*pip, "-r", "requirements.txt"], remedy)
     run([*pip, "--no-deps", "--editable", "."], remedy)
     partial = STAMP.with_suffix(".partial")
@@ -60,4 +61,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        fail("interrupted; call make again: it continues where it stopped.")
+        fail("interrupted; call make again.")

@@ -1,0 +1,90 @@
+"""The set-up of `.venv`: wrong Python, full disk, interruption, and nothing to do the second time."""
+
+import importlib.util
+import subprocess
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "environment.py"
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """The script as a module whose project folder is a copy in `tmp_path` and whose commands are recorded, not run."""
+    spec = importlib.util.spec_from_file_location("environment", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(module, "STAMP", tmp_path / ".venv" / "installed.sha256")
+    module.commands = []
+
+    def record(command, **_):
+        module.commands.append([str(part) for part in command])
+        if "venv" in command:
+            module.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+            module.PYTHON.touch()
+        return subprocess.CompletedProcess(command, module.exit_status)
+
+    module.exit_status = 0
+    monkeypatch.setattr(module.subprocess, "run", record)
+    return module
+
+
+def test_installs_once(environment):
+    environment.main()
+    assert len(environment.commands) == 3
+    environment.main()
+    assert len(environment.commands) == 3
+
+
+def test_installs_again_when_the_requirements_change(environment):
+    environment.main()
+    (environment.ROOT / "requirements.txt").write_text("changed")
+    environment.main()
+    assert len(environment.commands) == 5, "the environment is kept, the packages are brought up to date"
+
+
+def test_failure_leaves_no_stamp_and_the_next_call_recovers(environment):
+    environment.exit_status = 1
+    with pytest.raises(SystemExit, match="make again"):
+        environment.main()
+    assert not environment.STAMP.exists()
+    environment.exit_status = 0
+    environment.main()
+    assert environment.STAMP.exists()
+    assert "--clear" in environment.commands[-3], "half a package is never trusted"
+
+
+def test_full_disk_is_noticed_before_anything_is_written(environment, monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda path: usage(2**30))
+    with pytest.raises(SystemExit, match=r"1\.0 GiB free"):
+        environment.main()
+    assert not environment.commands
+
+
+def test_old_python_is_named(environment, monkeypatch):
+    version = namedtuple("version", "major minor micro")
+    monkeypatch.setattr(environment.sys, "version_info", version(3, 10, 2))
+    with pytest.raises(SystemExit, match=r"Python >= 3\.11 is needed, this is 3\.10\.2"):
+        environment.main()
+
+
+def test_the_script_can_be_read_by_an_old_python():
+    """An old Python must get as far as the message about its age: no syntax newer than 3.6."""
+    import ast
+
+    ast.parse(SCRIPT.read_text(encoding="utf8"), feature_version=(3, 6))
+
+
+def test_make_names_a_missing_python(tmp_path):
+    root = SCRIPT.parent.parent
+    done = subprocess.run(["make", "env", "PYTHON=no-such-python"], cwd=root, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "no-such-python was not found" in done.stderr

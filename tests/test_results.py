@@ -1,0 +1,52 @@
+"""Result files: written whole, read back, and refused when they are something else."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from course.reproduce.results import Metric, load_result, metric_over_seeds, result_path, save_result
+
+
+def save(folder, **changes):
+    metric = Metric("accuracy", 98.0, 0.4, 600, "episodes", unit="%", paper=98.7)
+    fields = {"config": {"steps": 3}, "seeds": [0], "seconds": 1.23, "environment": {"cpu": "x"}} | changes
+    return save_result("recipe", "quick", [metric], folder=folder, **fields)
+
+
+def test_round_trip(tmp_path):
+    path = save(tmp_path)
+    assert path == result_path("recipe", "quick", tmp_path)
+    result = load_result("recipe", "quick", tmp_path)
+    assert result["metrics"][0]["mean"] == 98.0
+    assert result["command"] == "course reproduce recipe --preset quick"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_absent_result_is_none(tmp_path):
+    assert load_result("recipe", "full", tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"recipe": "other", "preset": "quick", "metrics": []}'])
+def test_what_is_no_result_is_refused_with_the_command_that_makes_one(tmp_path, text):
+    result_path("recipe", "quick", tmp_path).write_text(text)
+    with pytest.raises(ValueError, match="course reproduce recipe --preset quick"):
+        load_result("recipe", "quick", tmp_path)
+
+
+def test_not_a_number_is_never_written(tmp_path):
+    save(tmp_path)
+    with pytest.raises(ValueError):
+        save(tmp_path, seconds=float("nan"))
+    assert json.loads(result_path("recipe", "quick", tmp_path).read_text())["seconds"] == 1.2
+
+
+def test_interval_over_seeds_is_students():
+    values = [1.0, 2.0, 4.0]
+    metric = metric_over_seeds("m", values)
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert metric.mean == pytest.approx((low + high) / 2)
+    assert metric.interval95 == pytest.approx((high - low) / 2)
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        metric_over_seeds("m", [1.0])
