@@ -1,8 +1,8 @@
 """Create `.venv` and install the course into it, once; a second call does nothing.
 
 The stamp inside `.venv` holds a digest of what was installed. It is written last, so an interrupted or failed
-installation leaves no stamp, and the next call starts from an empty `.venv` (half a package is never trusted). Standard library only: this runs before anything is
-installed, on whatever `python3` is.
+installation leaves no stamp, and the next call starts from an empty `.venv` (half a package is never trusted).
+Standard library only: this runs before anything is installed, on whatever `python3` is.
 """
 
 import hashlib
