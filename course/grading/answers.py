@@ -1,0 +1,336 @@
+"""Find the answers in a submission and put them into the original notebook.
+
+Students split, copy, move and delete cells. So a coded answer is looked up by the *name* that the task asks for,
+anywhere in the submission, together with the helpers, imports and constants that it uses; a written answer by its
+cell's id and its place. Everything else (text, tests, points) comes from the original.
+"""
+
+import ast
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_solution
+
+from .vetting import imported_names, objections
+
+BINDING = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement of a notebook that binds names; `cell` and `line` say where it stands."""
+
+    source: str
+    names: frozenset[str]
+    shape: str  # the syntax tree without positions: equal for equal code
+    unfinished: bool
+    cell: int
+    line: int
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def plain_python(source: str) -> str:
+    """A cell without its IPython lines (``%time``, ``!pip``, ``f?``), which are no Python."""
+    lines = source.split("\n")
+    return "\n".join(
+        "pass" if line[:1] in ("%", "!") or line.rstrip().endswith("?") else line for line in lines
+    )
+
+
+def parsable_parts(source: str) -> Iterator[tuple[int, str]]:
+    """The cell itself when Python can read it, otherwise those of its top-level blocks that Python can read."""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        pass
+    else:
+        yield 0, source
+        return
+    blocks: list[tuple[int, list[str]]] = []
+    decorated = False
+    for number, line in enumerate(source.split("\n")):
+        starts = bool(line) and not line[0].isspace() and line[0] not in ")]}#"
+        if not blocks or (starts and not decorated):
+            blocks.append((number, []))
+        blocks[-1][1].append(line)
+        if starts:
+            decorated = line.startswith("@")
+    for number, lines in blocks:
+        text = "\n".join(lines)
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError):
+            continue
+        yield number, text
+
+
+def bound_names(node: ast.stmt) -> frozenset[str]:
+    """The names that a top-level statement defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return frozenset([node.name])
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return frozenset((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+    return frozenset(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+def is_unfinished(node: ast.stmt) -> bool:
+    """Does the definition still end with ``raise NotImplementedError()``?"""
+    last = node.body[-1] if isinstance(node, ast.FunctionDef | ast.ClassDef) else None
+    return (
+        isinstance(last, ast.Raise)
+        and last.exc is not None
+        and "NotImplementedError" in ast.unparse(last.exc)
+    )
+
+
+def statements(source: str, cell: int = 0) -> list[Statement]:
+    """The top-level statements of one cell that bind names, in order."""
+    found = []
+    for offset, text in parsable_parts(plain_python(source)):
+        lines = text.split("\n")
+        for node in ast.parse(text).body:
+            if not isinstance(node, BINDING):
+                continue
+            decorators = getattr(node, "decorator_list", [])
+            if decorators:
+                piece = "\n".join(lines[decorators[0].lineno - 1 : node.end_lineno])
+            else:
+                piece = ast.get_source_segment(text, node) or ast.unparse(node)
+            place = offset + node.lineno
+            found.append(
+                Statement(piece, bound_names(node), ast.dump(node), is_unfinished(node), cell, place)
+            )
+    return found
+
+
+def used_names(source: str) -> set[str]:
+    """The global names that a piece of code looks up, at once or when called."""
+
+    def walk(table: symtable.SymbolTable) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from walk(child)
+
+    return set(walk(symtable.symtable(source, "answer", "exec")))
+
+
+@dataclass
+class Submission:
+    """The statements of a submitted notebook, and the cells they come from."""
+
+    notebook: NotebookNode
+    statements: list[Statement] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.statements = []
+        for number, cell in enumerate(self.notebook.cells):
+            if cell.cell_type == "code" or (is_solution(cell) and "def " in cell.source):
+                self.statements += statements(cell.source, number)
+
+    def candidates(self, name: str, stubs: set[str], tests: set[str]) -> list[Statement]:
+        """The definitions that may be the answer `name`, the best first and at most two.
+
+        The first is the one in force when the task's tests run from top to bottom, as the student saw it; the second
+        the last of the notebook. Untouched stubs (`stubs`) are no answers.
+        """
+        all_of_name = [
+            statement
+            for statement in self.statements
+            if name in statement.names and statement.shape not in stubs
+        ]
+        finished = [statement for statement in all_of_name if not statement.unfinished] or all_of_name
+        places = [number for number, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests]
+        in_force = [statement for statement in finished if places and statement.cell <= places[-1]]
+        chosen = in_force[-1:] + finished[-1:]
+        return list({statement.shape: statement for statement in chosen}.values())
+
+    def with_helpers(self, answer: Statement, given: set[str]) -> list[Statement]:
+        """`answer` after everything of the student's that it uses and that is not `given` by the notebook."""
+        ordered: list[Statement] = []
+        seen: set[Statement] = set()
+
+        def visit(statement: Statement) -> None:
+            if statement in seen:
+                return
+            seen.add(statement)
+            for name in sorted(used_names(statement.source) - given):
+                helpers = [other for other in self.statements if name in other.names]
+                near = [other for other in helpers if other.cell == answer.cell]
+                if helpers and name not in answer.names:
+                    visit((near or helpers)[-1])
+            ordered.append(statement)
+
+        stars = [other for other in self.statements if "*" in other.names]
+        visit(answer)
+        return [star for star in stars if star not in ordered] + ordered
+
+
+def answer_names(released: NotebookNode, solution: NotebookNode) -> list[str]:
+    """The names that a solution cell asks for: those of the student's stub, or of the solution without a stub."""
+    for cell in (released, solution):
+        names = [name for statement in statements(cell.source) for name in sorted(statement.names)]
+        if names:
+            return names
+    return []
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to fill in, the names it must define, and the ids of the test cells that follow it."""
+
+    position: int
+    names: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
+    """The coded tasks of a notebook, in order."""
+    solutions = {grade_id(cell): cell for cell in solution.cells if grade_id(cell)}
+    found: list[Task] = []
+    for position, cell in enumerate(released.cells):
+        if cell.cell_type == "code" and is_solution(cell):
+            names = () if is_grade(cell) else tuple(answer_names(cell, solutions[grade_id(cell)]))
+            found.append(Task(position, names, ()))
+        elif cell.cell_type == "code" and is_grade(cell) and found:
+            last = found.pop()
+            found.append(Task(last.position, last.names, (*last.tests, grade_id(cell))))
+    return found
+
+
+def text_between(released: NotebookNode, submitted: NotebookNode, position: int) -> str | None:
+    """What stands in the submission where the original has cell `position`; None when that is untouched or gone.
+
+    Cells are matched by id and by equal text; what lies between the matches around the place belongs to the answer.
+    """
+    original = released.cells[position]
+    places: dict[int, int] = {}  # from a cell of the submission to the cell of the original that it is
+    by_id = {grade_id(cell): number for number, cell in enumerate(released.cells) if grade_id(cell)}
+    by_text = {
+        cell.source.strip(): number for number, cell in enumerate(released.cells) if cell.source.strip()
+    }
+    for number, cell in enumerate(submitted.cells):
+        match = by_id.get(grade_id(cell), by_text.get(cell.source.strip()))
+        if match is not None:
+            places[number] = match
+    own = [number for number, place in places.items() if place == position]
+    before = [number for number, place in places.items() if place < position]
+    start = own[0] if own else max(before) + 1 if before else 0
+    end = own[-1] + 1 if own else start
+    while end < len(submitted.cells) and end not in places:
+        end += 1
+    cells = [
+        submitted.cells[number]
+        for number in sorted({*own, *range(start, end)})
+        if places.get(number, position) == position
+    ]
+    texts = [
+        cell.source.strip()
+        for cell in cells
+        if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
+    ]
+    texts = [text for text in texts if text and text != original.source.strip()]
+    return "\n\n".join(texts) or None
+
+
+def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
+    """Names that the original's own cells define, and those of them that are imports, functions or classes."""
+    sources = [
+        cell.source
+        for cell in released.cells
+        if cell.cell_type == "code" and not is_solution(cell) and not is_grade(cell)
+    ]
+    names, fixed = set(), set()
+    for source in sources:
+        clean = plain_python(source)
+        fixed |= imported_names(ast.parse(clean))
+        for statement in statements(clean):
+            names |= statement.names
+            fixed |= (
+                statement.names
+                if statement.source.lstrip().startswith(("def ", "class ", "@", "async "))
+                else set()
+            )
+    return names | fixed, frozenset(fixed)
+
+
+def assemble(released: NotebookNode, solution: NotebookNode, submitted: NotebookNode) -> NotebookNode:
+    """The original notebook with the student's answers in it.
+
+    The cells to fill in carry in their metadata, under ``course``: `names` (what to take over from the answer),
+    `alternative` (a second definition found in the submission, or None) and `refused` (why the answer is not run).
+    """
+    notebook = nbformat.from_dict(released)
+    submission = Submission(submitted)
+    given, fixed = given_names(released)
+    every_task = tasks(released, solution)
+    asked = {name for task in every_task for name in task.names}
+    loaded: dict[str, str] = {}  # the student's helpers that an earlier cell has loaded already
+
+    def render(parts: list[Statement]) -> str:
+        fresh = [part for part in parts if any(loaded.get(name) != part.source for name in part.names)]
+        return "\n\n\n".join(part.source for part in fresh)
+
+    for task in every_task:
+        cell = notebook.cells[task.position]
+        if not task.names:
+            text = text_between(released, submitted, task.position)
+            cell.source = plain_python(text) if text else cell.source
+            cell.metadata["course"] = {
+                "names": [],
+                "alternative": None,
+                "refused": refusal(cell.source, fixed) if text else [],
+            }
+            continue
+        stubs = {statement.shape for statement in statements(cell.source)}
+        choices: list[list[Statement]] = [[], []]
+        for name in task.names:
+            found = submission.candidates(name, stubs, set(task.tests))
+            for choice, statement in zip(choices, [*found, *found][:2], strict=False):
+                choice += [
+                    part
+                    for part in submission.with_helpers(statement, given | asked - {name})
+                    if part not in choice
+                ]
+        sources = [render(choice) for choice in choices]
+        refused = refusal(sources[0], fixed)
+        if sources[0]:
+            cell.source = sources[0]
+        alternative = sources[1] if sources[1] != sources[0] and not refusal(sources[1], fixed) else None
+        cell.metadata["course"] = {"names": list(task.names), "alternative": alternative, "refused": refused}
+        if not refused:
+            loaded.update({name: part.source for part in choices[0] for name in part.names})
+    for position, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown" and is_solution(cell):
+            cell.source = text_between(released, submitted, position) or cell.source
+    return notebook
+
+
+def refusal(source: str, fixed: frozenset[str]) -> list[str]:
+    """The objections to an answer; code that Python cannot read is no objection here: running it will say so."""
+    try:
+        return objections(source, fixed)
+    except (SyntaxError, ValueError, RecursionError):
+        return []

@@ -1,0 +1,188 @@
+"""``course grade release | collect | run | feedback | export``: from a folder of submissions to grades and feedback."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+
+def course_of(options: argparse.Namespace):
+    """The course that the options name: by default the checkout in this folder, or the one that `course` lies in."""
+    from .layout import Course
+
+    here, package = Path.cwd(), Path(__file__).resolve().parents[2]
+    root = options.course or (here if (here / "solutions").is_dir() else package)
+    return Course.at(root, options.grading)
+
+
+def chapter_of(course, text: str | None):
+    """The chapter named ``part/chapter`` on the command line."""
+    from .layout import Chapter, GradingError
+
+    if text is None:
+        return None
+    known = {str(chapter): chapter for chapter in course.chapters()}
+    if text not in known:
+        raise GradingError(f"there is no chapter {text!r}; the chapters are {', '.join(known)}")
+    return Chapter(*text.split("/"))
+
+
+def do_release(options: argparse.Namespace) -> int:
+    from .layout import write
+    from .release import release
+
+    course = course_of(options)
+    for chapter in release(course):
+        source = course.released(chapter)
+        if options.to:
+            write(options.to / chapter.file, source.read_text(encoding="utf8"))
+        print(options.to / chapter.file if options.to else source)
+    return 0
+
+
+def do_collect(options: argparse.Namespace) -> int:
+    from .submissions import collect
+
+    course = course_of(options)
+    found, problems = collect(course, options.paths, options.student, chapter_of(course, options.chapter))
+    for problem in problems:
+        print(f"course grade: {problem}", file=sys.stderr)
+    print(f"{len(found)} submission{'s' * (len(found) != 1)} collected in {course.grading / 'collected'}")
+    return int(bool(problems))
+
+
+def limits_of(options: argparse.Namespace):
+    from .sandbox import Limits
+
+    return Limits(
+        cell_seconds=options.cell_seconds,
+        total_seconds=options.total_seconds,
+        cpu_seconds=options.total_seconds,
+        memory_mib=options.memory_mib,
+    )
+
+
+def do_run(options: argparse.Namespace) -> int:
+    from . import run, sandbox
+    from .release import release
+
+    course, limits = course_of(options), limits_of(options)
+    if not options.no_sandbox:
+        with tempfile.TemporaryDirectory(prefix="cg-") as scratch:
+            sandbox.check(Path(scratch), limits)
+    else:
+        print("course grade: without a sandbox: submissions run with your rights", file=sys.stderr)
+    with run.alone(course):
+        release(course)
+        status = do_collect(options) if options.paths else 0
+        todo = []
+        for student, chapter in course.collected():
+            record = run.record_of(course, student, chapter)
+            done = record and record.state == "graded" and record.key == run.key_of(course, student, chapter)
+            if options.force or not done:
+                todo.append((student, chapter))
+        print(f"{len(todo)} to grade, {len(course.collected()) - len(todo)} graded before", flush=True)
+        for record in run.grade_all(course, todo, limits, not options.no_sandbox, options.jobs):
+            if record.state == "graded":
+                by_hand = f", {record.to_grade_by_hand} by hand" if record.to_grade_by_hand else ""
+                score = f"{record.score:g} of {record.max_score:g}{by_hand}"
+            else:
+                score, status = "not graded", 1
+            print(f"{record.student:20} {record.chapter:24} {score:28} {record.seconds:5.1f} s", flush=True)
+            for note in record.notes:
+                print(f"    {note}", flush=True)
+    return status
+
+
+def do_feedback(options: argparse.Namespace) -> int:
+    from .feedback import feedback
+    from .run import record_of
+
+    course = course_of(options)
+    for student, chapter in course.collected():
+        record = record_of(course, student, chapter)
+        if record and record.state == "graded":
+            print(feedback(course, student, chapter), flush=True)
+    return 0
+
+
+def do_export(options: argparse.Namespace) -> int:
+    from .export import table
+    from .layout import write
+
+    text = table(course_of(options))
+    if options.file:
+        write(options.file, text)
+    else:
+        print(text, end="")
+    return 0
+
+
+def guarded(action):
+    """Turn an error that the instructor can put right into one line."""
+
+    def run(options: argparse.Namespace) -> int:
+        from .layout import GradingError
+        from .sandbox import SandboxError
+
+        try:
+            return action(options)
+        except (GradingError, SandboxError) as error:
+            print(f"course grade: {error}", file=sys.stderr)
+            return 2
+
+    return run
+
+
+def add_parser(subparsers) -> None:
+    """Register ``course grade`` and its steps."""
+    from .sandbox import Limits
+
+    parser = subparsers.add_parser("grade", help="grade submissions in a sandbox")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--course", type=Path, metavar="FOLDER", help="the checkout, with solutions/ in it")
+    common.add_argument(
+        "--grading", type=Path, metavar="FOLDER", help="gradebook and submissions (default: grading/ in it)"
+    )
+    who = argparse.ArgumentParser(add_help=False)
+    who.add_argument("--student", help="whose submission it is (default: from the file's or folder's name)")
+    who.add_argument("--chapter", metavar="PART/CHAPTER", help="what it answers (default: recognised)")
+    steps = parser.add_subparsers(dest="step", required=True, metavar="step")
+
+    step = steps.add_parser(
+        "release", parents=[common], help="write the students' notebooks and fill the gradebook"
+    )
+    step.add_argument("--to", type=Path, metavar="FOLDER", help="write them here, too")
+    step.set_defaults(run=guarded(do_release))
+
+    step = steps.add_parser("collect", parents=[common, who], help="copy submissions to one place")
+    step.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of submissions"
+    )
+    step.set_defaults(run=guarded(do_collect))
+
+    limits = Limits()
+    step = steps.add_parser(
+        "run", parents=[common, who], help="grade what was collected (and PATH, when given)"
+    )
+    step.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="collect this first")
+    step.add_argument("--jobs", type=int, default=1, help="submissions at a time")
+    step.add_argument("--force", action="store_true", help="grade again what was graded")
+    step.add_argument(
+        "--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights"
+    )
+    step.add_argument("--cell-seconds", type=int, default=limits.cell_seconds, help="for one cell")
+    step.add_argument("--total-seconds", type=int, default=limits.total_seconds, help="for one submission")
+    step.add_argument(
+        "--memory-mib", type=int, default=limits.memory_mib, help="for one submission's process"
+    )
+    step.set_defaults(run=guarded(do_run))
+
+    step = steps.add_parser(
+        "feedback", parents=[common], help="write an HTML page for each graded submission"
+    )
+    step.set_defaults(run=guarded(do_feedback))
+
+    step = steps.add_parser("export", parents=[common], help="write the grades of every task as CSV")
+    step.add_argument("file", nargs="?", type=Path, help="the file (default: standard output)")
+    step.set_defaults(run=guarded(do_export))

@@ -1,0 +1,52 @@
+"""The gradebook as a table: one line for each student, chapter and task."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from .layout import Course
+from .release import nbgrader_ready
+from .run import record_of
+
+COLUMNS = ("student", "part", "chapter", "task", "score", "max_score", "by_hand", "sandboxed")
+
+
+def rows(course: Course) -> Iterator[dict[str, object]]:
+    """The graded tasks of every submission; ``by_hand`` says "waiting" or "done" where a human decides."""
+    from nbgrader.api import Gradebook
+
+    graded = [
+        (student, chapter, record_of(course, student, chapter)) for student, chapter in course.collected()
+    ]
+    with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
+        for student, chapter, record in graded:
+            if record is None or record.state != "graded":
+                continue
+            notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
+            for grade in sorted(notebook.grades, key=lambda grade: grade.cell.id):
+                by_hand = (
+                    "waiting"
+                    if grade.needs_manual_grade
+                    else "done"
+                    if grade.manual_score is not None
+                    else ""
+                )
+                line = (
+                    student,
+                    chapter.part,
+                    chapter.name,
+                    grade.name,
+                    grade.score,
+                    grade.max_score,
+                    by_hand,
+                )
+                yield dict(zip(COLUMNS, (*line, record.sandboxed), strict=True))
+
+
+def table(course: Course) -> str:
+    """The rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(course))
+    return text.getvalue()

@@ -1,0 +1,91 @@
+"""One HTML page for each submission: answers, marks, comments. It needs no network and runs no student's code."""
+
+import base64
+import hashlib
+import html
+import importlib.util
+import re
+from pathlib import Path
+
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbformat import NotebookNode
+from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
+from nbgrader.utils import is_grade, is_solution
+from traitlets.config import Config
+
+from .layout import Chapter, Course, GradingError, configure, write
+from .release import nbgrader_ready, reason
+
+MATHS_SETTINGS = (
+    r"window.MathJax = {tex: {inlineMath: [['$', '$'], ['\(', '\)']]}, options: {enableMenu: false}};"
+)
+
+
+class HideTests(NbGraderPreprocessor):
+    """Keep the hidden tests hidden, so that the exercise can be set again: of a failure, only its last line is told."""
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict, cell_index: int
+    ) -> tuple[NotebookNode, dict]:
+        cell.metadata.pop("course", None)
+        if cell.cell_type == "code" and is_grade(cell) and not is_solution(cell):
+            cell.source = without_hidden_tests(cell.source)
+            for output in cell.outputs:
+                if output.output_type == "error":
+                    output.traceback = [f"{output.ename}: {output.evalue}"]
+        return cell, resources
+
+
+def without_hidden_tests(source: str) -> str:
+    """A test cell with one line in place of its hidden part."""
+    pattern = r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*$.*?^[^\n]*END HIDDEN TESTS[^\n]*$"
+    return re.sub(pattern, "# (hidden tests)", source, flags=re.MULTILINE | re.DOTALL)
+
+
+def mathjax() -> str | None:
+    """The text of MathJax, from the package that serves the book too; None when it is not installed."""
+    found = importlib.util.find_spec("sphinx-mathjax-offline")
+    if found is None or not found.submodule_search_locations:
+        return None
+    script = Path(found.submodule_search_locations[0]) / "static" / "mathjax" / "tex-svg.js"
+    return script.read_text(encoding="utf8") if script.exists() else None
+
+
+def offline(page: str) -> str:
+    """The page without any script but MathJax, and with a policy that lets a browser load nothing from outside."""
+    page = re.sub(r"<script\b.*?</script\s*>", "", page, flags=re.DOTALL | re.IGNORECASE)
+    page = re.sub(r"<link\b[^>]*>", "", page, flags=re.IGNORECASE)
+    library = mathjax() if re.search(r"\$|\\\(|\\\[|\\begin\{", page) else None
+    scripts = [MATHS_SETTINGS, library.replace("</script", "<\\/script")] if library else []
+    sums = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    policy = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src " + (
+        sums or "'none'"
+    )
+    head = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy, quote=True)}">'
+    head += "".join(f"<script>{script}</script>" for script in scripts)
+    return page.replace("<head>", "<head>\n" + head, 1)
+
+
+def feedback(course: Course, student: str, chapter: Chapter) -> Path:
+    """Write the page of one graded submission; its path."""
+    from nbgrader.converters import GenerateFeedback
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+
+    config = configure(Config(), course.root, course.grading, course.grading / "release")
+    config.CourseDirectory.assignment_id = chapter.part
+    config.CourseDirectory.student_id = student
+    config.CourseDirectory.notebook_id = chapter.name
+    config.GenerateFeedback.preprocessors = [GetGrades, HideTests, CSSHTMLHeaderPreprocessor]
+    config.HTMLExporter.sanitize_html = True
+    with nbgrader_ready() as errors:
+        try:
+            GenerateFeedback(coursedir=CourseDirectory(config=config), config=config, force=True).start()
+        except (NbGraderException, SystemExit) as error:
+            raise GradingError(f"{student} {chapter}: {reason(errors, error)}") from error
+    path = course.of_student("feedback", student, chapter, ".html")
+    write(path, offline(path.read_text(encoding="utf8")))
+    return path

@@ -1,0 +1,149 @@
+"""A kernel in the sandbox, and one cell after another in it. The kernel may hang, die or flood: a cell reports it."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import zmq.asyncio
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from traitlets import Any, Bool
+
+from .sandbox import Limits, limited, sandbox_user, sandboxed
+
+SHOWN_BYTES = 2**20  # of one cell's output; what comes after is dropped
+MESSAGE_BYTES = 2**25  # a longer message from the kernel is not even read
+
+
+class KernelLost(RuntimeError):
+    """The kernel ended or did not answer in time; the message says which."""
+
+
+class Manager(AsyncKernelManager):
+    """Starts the kernel in the sandbox; sockets and connection file lie in the scratch folder, not on the network."""
+
+    sandboxed = Bool(True)
+    scratch = Any()
+    limits = Any()
+
+    def __init__(self, scratch: Path, limits: Limits, sandboxed: bool):
+        context = zmq.asyncio.Context()
+        context.maxmsgsize = MESSAGE_BYTES
+        super().__init__(
+            kernel_name="",
+            transport="ipc",
+            ip=str(scratch / "k"),
+            connection_file=str(scratch / "connection.json"),
+            context=context,
+        )
+        self.scratch, self.limits, self.sandboxed = scratch, limits, sandboxed
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
+        command += ["--HistoryManager.enabled=False", "--IPKernelApp.log_level=CRITICAL"]
+        if self.sandboxed:
+            command = sandboxed(command, self.scratch, self.limits)
+        elif shutil.which("prlimit"):
+            command = limited(self.limits) + command
+        return KernelSpec(argv=command, display_name="submission", language="python")
+
+    def write_connection_file(self, **options) -> None:
+        super().write_connection_file(**options)
+        user = sandbox_user()
+        if self.sandboxed and user is not None:
+            shutil.chown(self.connection_file, user, user)
+
+
+class Client(NotebookClient):
+    """Keeps the first part of what a cell writes."""
+
+    written = 0
+
+    def process_message(self, message: dict, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        content = message["content"]
+        if message["msg_type"] in ("stream", "display_data", "execute_result", "update_display_data"):
+            self.written += len(content["text"]) if "text" in content else len(str(content))
+            if self.written > SHOWN_BYTES:
+                return None
+        return super().process_message(message, cell, cell_index)
+
+
+@dataclass
+class Session:
+    """One kernel at a time: started when the first cell runs, and again after it was lost."""
+
+    limits: Limits
+    sandboxed: bool = True
+    client: Client | None = field(default=None, init=False)
+    scratch: Path | None = field(default=None, init=False)
+
+    async def start(self) -> None:
+        self.scratch = Path(tempfile.mkdtemp(prefix="cg-", dir="/tmp" if Path("/tmp").is_dir() else None))
+        manager = Manager(self.scratch, self.limits, self.sandboxed)
+        self.client = Client(
+            nbformat.v4.new_notebook(),
+            km=manager,
+            allow_errors=True,
+            interrupt_on_timeout=False,
+            startup_timeout=60,
+        )
+        try:
+            await self.client.async_start_new_kernel(stdin=None)
+            await self.client.async_start_new_kernel_client()
+        except RuntimeError as error:
+            await self.stop()
+            raise KernelLost(f"the kernel did not start: {error}") from error
+
+    async def stop(self) -> None:
+        """End the kernel at once, with all that it started, and remove its folder."""
+        if self.client is not None:
+            if self.client.kc is not None:
+                self.client.kc.stop_channels()
+            if self.client.km.has_kernel:
+                await self.client.km.shutdown_kernel(now=True)
+            self.client.km.context.destroy(linger=0)
+        if self.scratch is not None:
+            await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
+        self.client = self.scratch = None
+
+    async def run(self, code: str, seconds: float) -> list[NotebookNode]:
+        """The outputs of a piece of code; an error is one of them. :class:`KernelLost` when the kernel is gone."""
+        if self.client is None:
+            await self.start()
+        cell = nbformat.v4.new_code_cell(code)
+        self.client.nb.cells = [cell]
+        self.client.timeout = max(1, int(seconds))
+        self.client.written = 0
+        replies: list[dict] = []
+        self.client.on_cell_executed = lambda execute_reply, **_: replies.append(execute_reply["content"])
+        try:
+            await self.client.async_execute_cell(cell, 0)
+        except CellTimeoutError as error:
+            await self.stop()
+            raise KernelLost(f"no answer within {int(seconds)} s: an endless loop?") from error
+        except DeadKernelError as error:
+            await self.stop()
+            raise KernelLost(
+                "the process ended: too much memory or time, or the code ended it itself"
+            ) from error
+        outputs = list(cell.outputs)
+        if not replies or replies[0]["status"] != "ok":
+            reply = replies[0] if replies else {}
+            if not any(output.output_type == "error" for output in outputs):
+                outputs.append(
+                    error_output(reply.get("ename", "Aborted"), reply.get("evalue", "the cell was not run"))
+                )
+        return outputs
+
+
+def error_output(name: str, text: str) -> NotebookNode:
+    """An error as a cell shows it."""
+    return nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])

@@ -1,0 +1,101 @@
+"""Where things lie: ``solutions/<part>/<chapter>.ipynb``, and everything about grades in one folder beside them.
+
+An assignment of nbgrader is a part of the book; a notebook in it is a chapter.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from traitlets.config import Config
+
+
+class GradingError(RuntimeError):
+    """Something that the instructor can put right; the message says how."""
+
+
+@dataclass(frozen=True, order=True)
+class Chapter:
+    """A part of the book and a chapter in it, for example ``crossmodal/cca``."""
+
+    part: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.part}/{self.name}"
+
+    @property
+    def file(self) -> str:
+        return f"{self.part}/{self.name}.ipynb"
+
+
+@dataclass(frozen=True)
+class Course:
+    """The checkout (`root`, with ``solutions/`` in it) and the folder of submissions, gradebook and feedback."""
+
+    root: Path
+    grading: Path
+
+    @classmethod
+    def at(cls, root: Path, grading: Path | None = None) -> "Course":
+        """The course in folder `root`; a :class:`GradingError` when it holds no solutions."""
+        root = Path(root).resolve()
+        if not (root / "solutions").is_dir():
+            raise GradingError(
+                f"{root} holds no folder solutions/: run the command in the checkout, or name it with --course"
+            )
+        return cls(root, Path(grading).resolve() if grading else root / "grading")
+
+    def chapters(self) -> list[Chapter]:
+        """Every chapter that has a solutions notebook."""
+        files = sorted((self.root / "solutions").glob("*/*.ipynb"))
+        return [Chapter(file.parent.name, file.stem) for file in files]
+
+    def solution(self, chapter: Chapter) -> Path:
+        return self.root / "solutions" / chapter.file
+
+    def released(self, chapter: Chapter) -> Path:
+        """The student's notebook as the gradebook knows it."""
+        return self.grading / "release" / chapter.file
+
+    def of_student(self, step: str, student: str, chapter: Chapter, suffix: str = ".ipynb") -> Path:
+        """The file of one submission in one step: collected, submitted (assembled), autograded, feedback or records."""
+        return self.grading / step / student / chapter.part / (chapter.name + suffix)
+
+    def collected(self) -> list[tuple[str, Chapter]]:
+        """The submissions that wait in the folder ``collected``: pairs of student and chapter."""
+        files = sorted((self.grading / "collected").glob("*/*/*.ipynb"))
+        return [(file.parent.parent.name, Chapter(file.parent.name, file.stem)) for file in files]
+
+
+def configure(config: Config, root: Path, grading: Path, release: Path) -> Config:
+    """Tell nbgrader where things lie; used by the commands and by ``nbgrader_config.py`` (JupyterLab's Formgrader)."""
+    config.CourseDirectory.root = str(root)
+    config.CourseDirectory.db_url = f"sqlite:///{grading}/gradebook.db"
+    config.CourseDirectory.source_directory = "solutions"
+    config.CourseDirectory.release_directory = os.path.relpath(release, root)
+    for step in ("submitted", "autograded", "feedback"):
+        config.CourseDirectory[f"{step}_directory"] = os.path.relpath(grading / step, root)
+    return config
+
+
+def digest(*files: Path) -> str:
+    """One checksum of several files."""
+    return hashlib.sha256(
+        b"\0".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
+    ).hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that is either the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf8")
+    partial.replace(path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file in one step."""
+    write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,91 @@
+"""From ``solutions/`` to the students' notebooks, through nbgrader, which keeps the tests in its gradebook."""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from traitlets.config import Config
+from traitlets.log import get_logger
+
+from .layout import Chapter, Course, GradingError, configure, digest, write_json
+
+
+@contextmanager
+def nbgrader_ready() -> Iterator[list[str]]:
+    """Let nbgrader find its helper `alembic`, and collect its error messages instead of printing its log."""
+    errors: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            errors.append(record.getMessage())
+
+    logger = get_logger()
+    handlers, level, spread = logger.handlers[:], logger.level, logger.propagate
+    path = os.environ.get("PATH", os.defpath)
+    logger.handlers, logger.propagate = [Collector(logging.ERROR)], False
+    logger.setLevel(logging.WARNING)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of nbgrader's own use of SQLAlchemy and Python; nothing that we could change
+            yield errors
+    finally:
+        os.environ["PATH"] = path
+        logger.handlers, logger.propagate = handlers, spread
+        logger.setLevel(level)
+
+
+def reason(errors: list[str], error: BaseException) -> str:
+    """The line of nbgrader's log that says what went wrong: the last of its first traceback."""
+    told = [text for text in errors if "Traceback" in text] or errors or [str(error)]
+    return told[0].strip().splitlines()[-1]
+
+
+def generate(course: Course, release: Path) -> None:
+    """Write the students' notebooks into the folder `release`, and points and hidden tests into the gradebook."""
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+
+    course.grading.mkdir(parents=True, exist_ok=True)
+    for part in sorted({chapter.part for chapter in course.chapters()}):
+        config = configure(Config(), course.root, course.grading, release)
+        config.CourseDirectory.assignment_id = part
+        with nbgrader_ready() as errors:
+            try:
+                GenerateAssignment(
+                    coursedir=CourseDirectory(config=config), config=config, force=True
+                ).start()
+            except (NbGraderException, SystemExit) as error:
+                raise GradingError(f"solutions/{part}: {reason(errors, error)}") from error
+
+
+def stamp(course: Course) -> Path:
+    return course.grading / "release.json"
+
+
+def is_current(course: Course) -> bool:
+    """Was the gradebook made from the solutions as they are now?"""
+    if not stamp(course).exists():
+        return False
+    held = json.loads(stamp(course).read_text(encoding="utf8"))
+    now = {str(chapter): digest(course.solution(chapter)) for chapter in course.chapters()}
+    return held == now and all(course.released(chapter).exists() for chapter in course.chapters())
+
+
+def release(course: Course) -> list[Chapter]:
+    """Bring gradebook and release folder up to date with the solutions; the chapters that are in them."""
+    chapters = course.chapters()
+    if not chapters:
+        raise GradingError(f"{course.root / 'solutions'} holds no notebook <part>/<chapter>.ipynb")
+    if not is_current(course):
+        generate(course, course.grading / "release")
+        write_json(stamp(course), {str(chapter): digest(course.solution(chapter)) for chapter in chapters})
+    return chapters

@@ -1,0 +1,161 @@
+"""Grade what was collected: one submission after another or several at once, each finished for good before the next.
+
+A run that is killed is simply started again. A submission counts as graded once its record is written, which is the
+last step and happens at once; what was under way is graded anew.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+from traitlets.config import Config
+
+from .answers import assemble
+from .layout import Chapter, Course, GradingError, configure, digest, write, write_json
+from .release import nbgrader_ready, reason
+from .sandbox import Limits
+from .submissions import Unreadable, read
+
+GRADER = [
+    Path(__file__).with_name(name)
+    for name in ("answers.py", "vetting.py", "guard.py", "execute.py", "kernel.py")
+]
+
+
+@dataclass
+class Record:
+    """What became of one submission; `notes` are for the instructor's eyes."""
+
+    student: str
+    chapter: str
+    state: str  # graded or failed
+    key: str
+    score: float | None = None
+    max_score: float | None = None
+    to_grade_by_hand: int = 0
+    seconds: float = 0.0
+    sandboxed: bool = True
+    notes: list[str] = field(default_factory=list)
+
+
+def key_of(course: Course, student: str, chapter: Chapter) -> str:
+    """Changes when the submission, the solution or the grader changes: then it must be graded again."""
+    return digest(course.of_student("collected", student, chapter), course.solution(chapter), *GRADER)
+
+
+def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
+    path = course.of_student("records", student, chapter, ".json")
+    return Record(**json.loads(path.read_text(encoding="utf8"))) if path.exists() else None
+
+
+def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> list[str]:
+    """Run nbgrader on the assembled notebook; the guard's notes."""
+    from nbgrader.converters import Autograde
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+    from nbgrader.preprocessors import CheckCellMetadata, LimitOutput, SaveAutoGrades
+
+    from .execute import GuardedExecute
+
+    config = configure(Config(), course.root, course.grading, course.grading / "release")
+    config.CourseDirectory.assignment_id = chapter.part
+    config.CourseDirectory.student_id = student
+    config.CourseDirectory.notebook_id = chapter.name
+    config.Autograde.autograde_preprocessors = [
+        GuardedExecute,
+        LimitOutput,
+        SaveAutoGrades,
+        CheckCellMetadata,
+    ]
+    config.GuardedExecute.limits = limits
+    config.GuardedExecute.sandboxed = sandboxed
+    with nbgrader_ready() as errors:
+        try:
+            Autograde(coursedir=CourseDirectory(config=config), config=config, force=True).start()
+        except (NbGraderException, SystemExit) as error:
+            raise GradingError(reason(errors, error)) from error
+    graded = read(course.of_student("autograded", student, chapter))
+    return list(graded.metadata.get("course", {}).get("notes", []))
+
+
+def scores(course: Course, student: str, chapter: Chapter) -> tuple[float, float, int]:
+    """Score, maximum, and the number of tasks that wait for a human."""
+    from nbgrader.api import Gradebook
+
+    with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
+        notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
+        waiting = sum(bool(grade.needs_manual_grade) for grade in notebook.grades)
+        return float(notebook.score), float(notebook.max_score), waiting
+
+
+def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> Record:
+    """Grade one submission; its record says how it went, and a failure is told there, not raised."""
+    start = time.monotonic()
+    record = Record(student, str(chapter), "graded", key_of(course, student, chapter), sandboxed=sandboxed)
+    try:
+        submitted = read(course.of_student("collected", student, chapter))
+        released, solution = read(course.released(chapter)), read(course.solution(chapter))
+        assembled = assemble(released, solution, submitted)
+        write(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
+        record.notes = autograde(course, student, chapter, limits, sandboxed)
+        record.score, record.max_score, record.to_grade_by_hand = scores(course, student, chapter)
+    except Unreadable as error:
+        record.state, record.notes = "failed", [str(error)]
+    except Exception as error:  # a stranger's file: whatever it breaks, the others are graded
+        record.state, record.notes = "failed", [f"{type(error).__name__}: {error}"]
+    record.seconds = round(time.monotonic() - start, 1)
+    write_json(course.of_student("records", student, chapter, ".json"), asdict(record))
+    return record
+
+
+def end_with_parent() -> None:
+    """A worker must not outlive a killed run: two of them would write to one gradebook."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+@contextmanager
+def alone(course: Course) -> Iterator[None]:
+    """Hold the gradebook; a :class:`GradingError` when another run holds it. The lock ends with the process."""
+    course.grading.mkdir(parents=True, exist_ok=True)
+    with (course.grading / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GradingError(
+                f"another run is using {course.grading}; wait for it, or use another folder (--grading)"
+            ) from None
+        yield
+
+
+def grade_all(
+    course: Course, todo: list[tuple[str, Chapter]], limits: Limits, sandboxed: bool, jobs: int
+) -> Iterator[Record]:
+    """Grade submissions, `jobs` at a time, and yield their records as they come."""
+    if jobs == 1:
+        for student, chapter in todo:
+            yield grade(course, student, chapter, limits, sandboxed)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+        waiting = [
+            pool.submit(grade, course, student, chapter, limits, sandboxed) for student, chapter in todo
+        ]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
