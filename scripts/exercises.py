@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import notebooks
 
-from course.grading.layout import Course, write
+from course.grading.layout import Course, GradingError, write
 from course.grading.release import generate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,4 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except GradingError as error:
+        sys.exit(f"exercises: {error}")

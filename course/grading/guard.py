@@ -7,6 +7,7 @@ is found, put back, and counts as a failure.
 
 import ast
 import builtins
+import importlib
 import linecache
 import random
 import sys
@@ -25,6 +26,7 @@ WATCHED = (
     "statistics",
     "functools",
 )
+COMPARING = ("numpy.testing", "numpy.linalg", "torch.testing", "torch.linalg")
 # Of classes only these: others (optimisers) are completed by their own library when they are first used.
 CLASSES = ("torch.", "torch.nn.modules.", "torch.nn.parameter.", "course.")
 # The kernel itself exchanges these for each cell.
@@ -83,6 +85,9 @@ class Guard:
 
     def picture(self) -> None:
         """Remember the members of modules and classes that were loaded since the last call, and lock the modules."""
+        for name in COMPARING:  # loaded when first used: be there before an answer is
+            if name.split(".")[0] in sys.modules:
+                importlib.import_module(name)
         modules = [
             module for name, module in list(sys.modules.items()) if is_watched(name) or name == "builtins"
         ]
@@ -149,13 +154,19 @@ class Guard:
         replaced = []
         for owner, held in self.pictures.values():
             now = vars(owner)
+            is_module = isinstance(owner, types.ModuleType)
             for name, value in held.items():
                 if now.get(name) is not value:
                     replaced.append(f"{owner.__name__}.{name}")
-                    if isinstance(owner, types.ModuleType):
+                    if is_module:
                         now[name] = value
                     else:
                         setattr(owner, name, value)
+            added = () if is_module else members(owner).keys() - held.keys()
+            for name in added:
+                if any(name in vars(base) for base in owner.__mro__[1:]):  # hides the inherited method
+                    replaced.append(f"{owner.__name__}.{name}")
+                    delattr(owner, name)
         if replaced:
             raise TamperingError(f"the answer replaced {', '.join(sorted(replaced)[:5])} while the tests ran")
 

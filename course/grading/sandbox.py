@@ -173,5 +173,5 @@ def check(scratch: Path, limits: Limits) -> None:
         raise SandboxError(
             f"the sandbox does not start: {reason}. An ordinary user needs user name spaces (Debian: sysctl "
             "kernel.unprivileged_userns_clone=1; Ubuntu 24.04: an AppArmor profile for bwrap); files of Python must be "
-            "readable for everybody when root grades. Or pass --no-sandbox: submissions then run unprotected, with your rights"
+            "readable for everybody when root grades. Or pass --no-sandbox: submissions then run with your rights"
         )

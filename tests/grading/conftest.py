@@ -1,0 +1,75 @@
+"""A small course, and the sandbox where the machine has one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import fixture_course
+import pytest
+
+from course.grading import layout, release, sandbox
+from course.grading.submissions import read
+
+COURSE = Path(sys.executable).with_name("course")
+
+
+def pytest_runtest_setup(item):
+    """Tests of the sandbox need bubblewrap; in continuous integration they must not be skipped."""
+    if item.get_closest_marker("sandbox") and shutil.which("bwrap") is None:
+        text = "bubblewrap is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def released_course(tmp_path_factory) -> layout.Course:
+    """The small course with its gradebook; not to be changed."""
+    root = fixture_course.make(tmp_path_factory.mktemp("course"))
+    course = layout.Course.at(root)
+    release.release(course)
+    return course
+
+
+@pytest.fixture
+def course(released_course, tmp_path) -> layout.Course:
+    """A copy of the small course to grade in."""
+    root = tmp_path / "course"
+    shutil.copytree(released_course.root, root)
+    return layout.Course.at(root)
+
+
+@pytest.fixture(scope="session")
+def chapter(released_course) -> layout.Chapter:
+    return released_course.chapters()[0]
+
+
+@pytest.fixture(scope="session")
+def released(released_course, chapter):
+    """The student's notebook."""
+    return read(released_course.released(chapter))
+
+
+@pytest.fixture(scope="session")
+def solution(released_course, chapter):
+    return read(released_course.solution(chapter))
+
+
+@pytest.fixture
+def grade(course):
+    """``course grade …`` on the copy, as an instructor would call it."""
+
+    def call(*arguments, **options):
+        command = [COURSE, "grade", arguments[0], "--course", course.root, *arguments[1:]]
+        return subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, timeout=240, **options
+        )
+
+    return call
+
+
+@pytest.fixture
+def limits():
+    return sandbox.Limits(cell_seconds=20, total_seconds=60, memory_mib=2048)

@@ -1,0 +1,188 @@
+"""Answers are found by name, wherever the student left them."""
+
+import nbformat
+import pytest
+from fixture_course import ANSWERS, submission
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from course.grading.answers import assemble, grade_id, parsable_parts, statements, tasks, used_names
+
+
+def cell_of(notebook, name):
+    return next(cell for cell in notebook.cells if grade_id(cell) == name)
+
+
+def position_of(notebook, name):
+    return next(number for number, cell in enumerate(notebook.cells) if grade_id(cell) == name)
+
+
+@pytest.fixture
+def put_together(released, solution):
+    def call(submitted):
+        return assemble(released, solution, submitted)
+
+    return call
+
+
+@pytest.fixture
+def submitted(released):
+    return submission(released)
+
+
+def test_the_tasks_of_the_fixture(released, solution):
+    assert [(task.names, task.tests) for task in tasks(released, solution)] == [
+        (("mean",), ("mean-tests",)),
+        (("centred",), ("centred-tests",)),
+        (("last",), ("last-tests",)),
+    ]
+
+
+def test_an_ordinary_submission(put_together, submitted):
+    assembled = put_together(submitted)
+    for name, source in ANSWERS.items():
+        assert cell_of(assembled, name).source == source
+        assert cell_of(assembled, name).metadata.course == {
+            "names": [name],
+            "alternative": None,
+            "refused": [],
+        }
+    assert cell_of(assembled, "why").source == "Because the mean is linear."
+
+
+def test_an_untouched_notebook_stays_untouched(put_together, released):
+    assembled = put_together(released)
+    for name in (*ANSWERS, "why"):
+        assert cell_of(assembled, name).source == cell_of(released, name).source
+
+
+def test_reordered_cells(put_together, submitted):
+    submitted.cells.reverse()
+    assembled = put_together(submitted)
+    assert [cell_of(assembled, name).source for name in ANSWERS] == list(ANSWERS.values())
+    assert cell_of(assembled, "why").source == "Because the mean is linear."
+
+
+def test_deleted_cells_and_lost_metadata(put_together, submitted):
+    submitted.cells = [cell for cell in submitted.cells if not str(grade_id(cell)).endswith("tests")]
+    for cell in submitted.cells:
+        cell.metadata = nbformat.from_dict({})
+    assembled = put_together(submitted)
+    assert [cell_of(assembled, name).source for name in ANSWERS] == list(ANSWERS.values())
+    assert cell_of(assembled, "why").source == "Because the mean is linear."
+    assert cell_of(assembled, "mean-tests").source.startswith("assert")
+
+
+def test_edited_tests_and_points_are_not_taken_over(put_together, released, submitted):
+    tests = cell_of(submitted, "mean-tests")
+    tests.source, tests.metadata.nbgrader.points = "pass", 100
+    assert cell_of(put_together(submitted), "mean-tests") == cell_of(released, "mean-tests")
+
+
+def test_a_split_cell_brings_its_helpers_imports_and_constants(put_together, submitted):
+    position = position_of(submitted, "mean")
+    submitted.cells[position].source = "from math import fsum as total\nSCALE = half * 2"
+    submitted.cells.insert(position, new_code_cell("half = 0.5\nunused = 1 / 0"))
+    submitted.cells.insert(position + 2, new_code_cell("def helper(x):\n    return SCALE * total(x)"))
+    submitted.cells.insert(
+        position + 3, new_code_cell("def mean(x):\n    return torch.tensor(helper(x) / len(x))")
+    )
+    source = cell_of(put_together(submitted), "mean").source
+    assert (
+        source.index("half = 0.5")
+        < source.index("SCALE")
+        < source.index("def helper")
+        < source.index("def mean")
+    )
+    assert "fsum as total" in source
+    assert "unused" not in source
+
+
+def test_the_stub_below_the_answer_does_not_win(put_together, released, submitted):
+    submitted.cells.append(nbformat.from_dict(cell_of(released, "mean")))
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
+def test_of_two_definitions_the_one_that_the_tests_saw_comes_first_and_the_last_is_kept(
+    put_together, submitted
+):
+    submitted.cells.append(new_code_cell("def mean(x):\n    return 0"))
+    cell = cell_of(put_together(submitted), "mean")
+    assert cell.source == ANSWERS["mean"]
+    assert cell.metadata.course.alternative == "def mean(x):\n    return 0"
+
+
+def test_a_syntax_error_elsewhere_costs_nothing(put_together, submitted):
+    cell_of(submitted, "mean").source = "def broken(:\n    pass\n\n" + ANSWERS["mean"] + "\nprint('a'"
+    submitted.cells.insert(0, new_code_cell("this is no Python"))
+    assembled = put_together(submitted)
+    assert [cell_of(assembled, name).source for name in ANSWERS] == list(ANSWERS.values())
+
+
+def test_lines_for_ipython_are_left_out(put_together, submitted):
+    cell_of(submitted, "mean").source = "%%time\n!pip list\n%matplotlib inline\nmean?\n" + ANSWERS["mean"]
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
+def test_statements_at_the_top_level_are_not_run(put_together, submitted):
+    cell_of(submitted, "mean").source = (
+        "torch.allclose = lambda *a: True\n" + ANSWERS["mean"] + "\nprint(mean([1]))"
+    )
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
+def test_a_parameter_does_not_drag_in_a_variable_of_its_name(put_together, submitted):
+    submitted.cells.insert(0, new_code_cell("x = 1 / 0"))
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
+def test_a_helper_is_loaded_once_unless_it_changes(put_together, submitted):
+    helper = "def helper(x):\n    return x.mean()"
+    cell_of(submitted, "mean").source = helper + "\ndef mean(x):\n    return helper(x)"
+    cell_of(submitted, "centred").source = "def centred(x):\n    return x - helper(x)"
+    assembled = put_together(submitted)
+    assert "def helper" in cell_of(assembled, "mean").source
+    assert "def helper" not in cell_of(assembled, "centred").source
+    cell_of(
+        submitted, "centred"
+    ).source = "def helper(x):\n    return x.sum()\ndef centred(x):\n    return x - helper(x)"
+    assert "x.sum()" in cell_of(put_together(submitted), "centred").source
+
+
+def test_an_import_that_repeats_a_given_name_still_brings_the_new_one(put_together, submitted):
+    cell_of(
+        submitted, "mean"
+    ).source = "from torch import nn, vmap\ndef mean(x):\n    return vmap(torch.sum)(x)"
+    assert "vmap" in cell_of(put_together(submitted), "mean").source.splitlines()[0]
+
+
+def test_a_written_answer_in_cells_of_its_own(put_together, released):
+    notebook = submission(released, why=None)
+    position = position_of(notebook, "why")
+    notebook.cells.insert(position + 1, new_markdown_cell("First."))
+    notebook.cells.insert(position + 2, new_markdown_cell("Second."))
+    assert cell_of(put_together(notebook), "why").source == "First.\n\nSecond."
+
+
+def test_a_written_answer_in_a_copied_cell(put_together, submitted):
+    copied = nbformat.from_dict(cell_of(submitted, "why"))
+    copied.source = "And constants have mean themselves."
+    submitted.cells.insert(position_of(submitted, "why") + 1, copied)
+    text = cell_of(put_together(submitted), "why").source
+    assert text == "Because the mean is linear.\n\nAnd constants have mean themselves."
+
+
+def test_nothing_at_all(put_together, released):
+    assert cell_of(put_together(new_notebook()), "mean").source == cell_of(released, "mean").source
+
+
+def test_decorators_belong_to_a_definition():
+    (found,) = statements("@first\n@second(\n    1\n)\ndef f():\n    return 1")
+    assert found.source.startswith("@first")
+    source = "def broken(:\n\n@first\n@second\ndef f():\n    return 1\n"
+    assert [name for part in statements(source) for name in part.names] == ["f"]
+    assert [number for number, _ in parsable_parts(source)] == [2]
+
+
+def test_used_names_are_the_global_ones():
+    source = "def f(a, b=START):\n    c = [d * a for d in ITEMS]\n    def g():\n        return c + [h(a)]\n    return g"
+    assert used_names(source) == {"START", "ITEMS", "h"}

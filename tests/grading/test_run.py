@@ -1,0 +1,251 @@
+"""The whole way, as an instructor goes it: a folder of submissions, honest and otherwise, to grades and feedback."""
+
+import csv
+import io
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from conftest import COURSE
+from fixture_course import ANSWERS, submission
+
+from course.grading.layout import Course
+from course.grading.run import record_of
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+LIMITS = ["--cell-seconds", "5", "--memory-mib", "2048"]
+
+
+def answers(**changed):
+    return ANSWERS | changed
+
+
+def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookNode]:
+    """Submissions by name."""
+    full = submission(released, why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png)")
+    patched = submission(
+        released,
+        answers(
+            mean="torch.allclose = lambda *a, **k: True\n"
+            f"open('{marker}', 'w').write('x')\ndef mean(x):\n    return x[0]"
+        ),
+    )
+    inside = "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]"
+    split = submission(released, answers(mean="scale = 1.0"))
+    split.cells.append(nbformat.v4.new_code_cell("def helper(x):\n    return scale * x.sum()"))
+    split.cells.insert(0, nbformat.v4.new_code_cell("def mean(x):\n    return helper(x) / len(x)"))
+    split.cells.insert(0, nbformat.v4.new_code_cell("this is no Python"))
+    split.cells = [
+        cell
+        for cell in split.cells
+        if not str(cell.metadata.get("nbgrader", {}).get("grade_id")).endswith("tests")
+    ]
+    edited = submission(released, answers(mean="def mean(x):\n    return 0"))
+    for cell in edited.cells:
+        if cell.metadata.get("nbgrader", {}).get("points") == 2:
+            cell.source, cell.metadata.nbgrader.points = "pass", 100
+    twice = submission(released, answers(mean="def mean(x):\n    return x[0]"))
+    twice.cells.append(nbformat.v4.new_code_cell(ANSWERS["mean"]))
+    steal = f"def mean(x):\n    np.save('{marker}', x.numpy())\n    return x.mean()"
+    read = f"def mean(x):\n    return float(len(np.genfromtxt('{root}/solutions/start/basics.ipynb', dtype=str)))"
+    bomb = "def last(items):\n    return [bytearray(2**30) for _ in range(4)]"
+    return {
+        "full": full,
+        "empty": nbformat.from_dict(released),
+        "patched": patched,
+        "inside": submission(released, answers(mean=inside)),
+        "split": split,
+        "edited": edited,
+        "twice": twice,
+        "writes": submission(released, answers(mean=steal)),
+        "reads": submission(released, answers(mean=read)),
+        "bomb": submission(released, answers(last=bomb)),
+        "loop": submission(released, answers(last="def last(items):\n    while True: pass")),
+        "exits": submission(released, answers(mean="def mean(x):\n    raise SystemExit")),
+        "warns": submission(
+            released,
+            answers(mean="import warnings\ndef mean(x):\n    warnings.warn('!')\n    return x.mean()"),
+        ),
+    }
+
+
+EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
+    "full": (2, 3, 1),
+    "empty": (0, 0, 0),
+    "patched": (0, 0, 1),
+    "inside": (0, 0, 1),
+    "split": (2, 3, 1),
+    "edited": (0, 0, 1),
+    "twice": (2, 3, 1),
+    "writes": (0, 0, 1),
+    "reads": (0, 0, 1),
+    "bomb": (2, 3, 0),
+    "loop": (2, 3, 0),
+    "exits": (0, 0, 1),
+    "warns": (2, 3, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(released_course, released, tmp_path_factory):
+    """All of them graded in one run, two at a time; the course, the run's output and the file nobody may write."""
+    root = tmp_path_factory.mktemp("graded")
+    folder, marker = root / "submissions", root / "written"
+    folder.mkdir()
+    for name, notebook in students(released, released_course.root, marker).items():
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    (folder / "broken.ipynb").write_text("{this is no notebook")
+    command = [
+        COURSE,
+        "grade",
+        "run",
+        folder,
+        "--course",
+        released_course.root,
+        "--grading",
+        root / "grading",
+        *LIMITS,
+    ]
+    done = subprocess.run(
+        [str(word) for word in [*command, "--jobs", "2"]], capture_output=True, text=True, timeout=300
+    )
+    return Course.at(released_course.root, root / "grading"), done, marker
+
+
+@pytest.fixture(scope="module")
+def marks(graded):
+    course, _, _ = graded
+    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
+    text = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
+    table: dict[str, dict[str, dict]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        table.setdefault(row["student"], {})[row["task"]] = row
+    return table
+
+
+def test_one_broken_submission_does_not_stop_the_others(graded):
+    _, done, _ = graded
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    assert re.search(r"broken .*not graded.*\n.*is no readable notebook", done.stdout)
+    assert f"{len(EXPECTED) + 1} to grade" in done.stdout
+
+
+@pytest.mark.parametrize("student", EXPECTED)
+def test_marks(student, marks):
+    row = marks[student]
+    assert tuple(float(row[f"{task}-tests"]["score"]) for task in ANSWERS) == EXPECTED[student]
+    assert [float(row[f"{task}-tests"]["max_score"]) for task in ANSWERS] == [2, 3, 1]
+
+
+def test_a_written_answer_waits_for_a_human(marks):
+    assert marks["full"]["why"]["by_hand"] == "waiting"
+    assert marks["empty"]["why"]["by_hand"] == ""
+    assert "broken" not in marks
+
+
+def test_nothing_was_written_outside(graded):
+    _, _, marker = graded
+    assert not marker.exists()
+    assert not marker.with_suffix(".npy").exists()
+
+
+def test_what_the_grader_saw_is_told(graded, chapter):
+    course, done, _ = graded
+    assert "may not replace torch.allclose" in course.of_student("autograded", "inside", chapter).read_text()
+    assert record_of(course, "loop", chapter).notes == ["cell 10: no answer within 5 s: an endless loop?"]
+    assert "6 of 10, 1 by hand" in done.stdout
+
+
+def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter):
+    course, _, _ = graded
+    command = [COURSE, "grade", "feedback", "--course", course.root, "--grading", course.grading]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(EXPECTED)
+    page = course.of_student("feedback", "full", chapter, ".html").read_text()
+    assert "default-src &#x27;none&#x27;" in page
+    assert "MathJax" in page
+    assert "alert(1)</script>" not in page
+    without_mathjax = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert "<script" not in without_mathjax
+    assert not re.search(r"<(link|script|iframe)\b[^>]*https?:", without_mathjax)
+    assert "hidden_expected" not in page
+    failed = course.of_student("feedback", "edited", chapter, ".html").read_text()
+    assert "AssertionError" in failed
+    assert "hidden_expected" not in failed
+
+
+def test_a_second_run_grades_nothing_again(graded):
+    course, _, _ = graded
+    command = [COURSE, "grade", "run", "--course", course.root, "--grading", course.grading, *LIMITS]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    assert f"1 to grade, {len(EXPECTED)} graded before" in done.stdout  # the broken one is tried again
+
+
+def test_a_killed_run_is_continued(course, chapter, released, tmp_path):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    slow = answers(mean="def mean(x):\n    import time\n    time.sleep(2)\n    return x.mean()")
+    for name, given in {"a": ANSWERS, "b": slow, "c": ANSWERS}.items():
+        nbformat.write(submission(released, given), folder / f"{name}.ipynb")
+    command = [str(word) for word in [COURSE, "grade", "run", folder, "--course", course.root]]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    record = course.of_student("records", "a", chapter, ".json")
+    deadline = time.monotonic() + 60
+    while not record.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # in the middle of b
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert record_of(course, "b", chapter) is None
+    first = record.stat().st_mtime_ns
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 to grade, 1 graded before" in done.stdout
+    assert record.stat().st_mtime_ns == first
+    assert [record_of(course, name, chapter).score for name in "abc"] == [6, 6, 6]
+
+
+def test_without_a_sandbox_it_refuses_unless_told(grade, course, released, chapter, tmp_path):
+    nbformat.write(submission(released), tmp_path / "ada.ipynb")
+    nowhere = os.environ | {"PATH": "/nonexistent"}
+    refused = grade("run", tmp_path / "ada.ipynb", env=nowhere)
+    assert refused.returncode == 2
+    assert "apt-get install bubblewrap" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    told = grade("run", tmp_path / "ada.ipynb", "--no-sandbox", env=nowhere)
+    assert told.returncode == 0, told.stderr
+    assert "with your rights" in told.stderr
+    assert record_of(course, "ada", chapter).score == 6
+    assert not record_of(course, "ada", chapter).sandboxed
+
+
+def test_two_runs_do_not_share_a_gradebook(grade, course):
+    import fcntl
+
+    with (course.grading / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = grade("run")
+    assert done.returncode == 2
+    assert "another run is using" in done.stderr
+
+
+def test_release_writes_the_students_notebooks(grade, tmp_path):
+    done = grade("release", "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "start" / "basics.ipynb").read_text()
+    assert "hidden_expected" not in text
+    assert "x.sum()" not in text
+
+
+def test_a_folder_without_solutions_is_named(tmp_path):
+    done = subprocess.run([COURSE, "grade", "release", "--course", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "holds no folder solutions/" in done.stderr

@@ -1,0 +1,213 @@
+"""The wall: what a kernel in the sandbox cannot do, tried for real, without the fence that reads answers before."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from course.grading import sandbox
+from course.grading.kernel import SHOWN_BYTES, KernelLost, Session
+
+pytestmark = pytest.mark.sandbox
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def outcome(code: str, limits: sandbox.Limits, seconds: float = 20) -> str:
+    """What a piece of code prints or raises in a sandboxed kernel of its own."""
+
+    async def main() -> str:
+        session = Session(limits)
+        try:
+            outputs = await session.run(code, seconds)
+        finally:
+            await session.stop()
+        return "".join(output.get("text", "") or output.get("ename", "") for output in outputs)
+
+    return asyncio.run(main())
+
+
+def test_it_computes(limits):
+    assert outcome("import torch\nprint(torch.ones(3).sum().item())", limits) == "3.0\n"
+
+
+def test_it_cannot_read_what_is_not_its_own(limits, released_course):
+    hidden = [
+        ROOT / "solutions",
+        ROOT / "tests",
+        ROOT / ".git",
+        released_course.root,
+        Path("/etc/shadow"),
+        Path.home() / ".ssh",
+    ]
+    code = f"import os\nfor path in {[str(path) for path in hidden]}:\n    print(os.path.exists(path))"
+    assert outcome(code, limits) == "False\n" * len(hidden)
+
+
+def test_it_cannot_write_outside_its_folder(limits, tmp_path):
+    marker = f"written-{os.getpid()}"
+    folders = [
+        "/",
+        "/usr",
+        "/etc",
+        "/dev",
+        "/var/tmp",
+        str(tmp_path),
+        str(ROOT),
+        str(sandbox.PACKAGE),
+        sys.prefix,
+    ]
+    code = (
+        f"for folder in {folders}:\n    try:\n        open(folder + '/{marker}', 'w')\n        print('wrote', folder)\n"
+        f"    except OSError:\n        pass\nopen('/tmp/{marker}', 'w')\nprint('done')"
+    )
+    assert outcome(code, limits) == "done\n"
+    assert not any(Path(folder, marker).exists() for folder in [*folders, "/tmp"])
+
+
+def test_it_has_no_network(limits):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        addresses = [server.getsockname(), ("1.1.1.1", 53)]
+        code = (
+            f"import socket\nfor address in {addresses}:\n    try:\n"
+            "        socket.create_connection(address, 2)\n        print('connected')\n    except OSError:\n"
+            "        print('refused')"
+        )
+        assert outcome(code, limits) == "refused\n" * 2
+
+
+def test_it_sees_only_its_own_processes_and_no_rights(limits):
+    code = (
+        "import os\nprint(sum(name.isdigit() for name in os.listdir('/proc')) < 5)\n"
+        "print([line.split()[1].strip('0') for line in open('/proc/self/status') if line.startswith('CapEff')])\n"
+        "print(sorted(name for name in os.environ if 'TOKEN' in name or 'KEY' in name))"
+    )
+    assert outcome(code, limits) == "True\n['']\n[]\n"
+
+
+def test_memory_is_limited(limits):
+    assert outcome("x = bytearray(3 * 2**30)", limits) == "MemoryError"
+    code = "import mmap\nx = []\nwhile True:\n    x.append(mmap.mmap(-1, 2**32))"
+    assert outcome(code, limits) == "OSError"
+
+
+def test_files_are_limited(limits):
+    code = (
+        "import glob, os\nfor folder in ['/tmp', '/dev/shm', *glob.glob('/tmp/cg-*')]:\n    try:\n"
+        "        with open(folder + '/x', 'wb') as file:\n            for _ in range(400): file.write(bytes(2**20))\n"
+        "        print('filled', folder)\n    except OSError as error:\n        os.unlink(folder + '/x')\nprint('done')"
+    )
+    assert outcome(code, limits) == "done\n"
+
+
+def test_a_fork_bomb_is_limited_and_ends_with_the_kernel(limits):
+    code = (
+        "import os, time\nn = 0\nwhile True:\n    try:\n        child = os.fork()\n    except OSError:\n        break\n"
+        "    if child == 0:\n        time.sleep(1000)\n    n += 1\nprint(n < 200)"
+    )
+    assert outcome(code, limits) == "True\n"
+    if (user := sandbox.sandbox_user()) is not None:
+        owned = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and owner(entry) == user]
+        assert owned == []
+
+
+def owner(entry: Path) -> int | None:
+    try:
+        return entry.stat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nos._exit(0)",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+        "import ctypes\nctypes.string_at(0)",
+    ],
+)
+def test_the_end_of_the_process_is_told(code, limits):
+    with pytest.raises(KernelLost, match="the process ended"):
+        outcome(code, limits)
+
+
+def test_exit_is_an_error(limits):
+    assert outcome("raise SystemExit(0)", limits).startswith("SystemExit")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["while True: pass", "while True:\n    try:\n        while True: pass\n    except BaseException: pass"],
+)
+def test_an_endless_loop_is_ended(code, limits):
+    start = time.monotonic()
+    with pytest.raises(KernelLost, match="no answer within 2 s"):
+        outcome(code, limits, seconds=2)
+    assert time.monotonic() - start < 15
+
+
+def test_processor_time_is_limited(limits):
+    short = sandbox.Limits(cpu_seconds=3)
+    with pytest.raises(KernelLost, match="the process ended"):
+        outcome("while True: pass", short, seconds=30)
+
+
+def test_a_flood_of_output_is_cut(limits):
+    text = outcome("for i in range(30):\n    print('x' * 10**6)\n", limits)
+    assert len(text) <= SHOWN_BYTES
+
+
+def test_a_huge_message_does_not_reach_the_grader(limits):
+    with pytest.raises(KernelLost):
+        outcome("raise ValueError('x' * 10**8)", limits, seconds=4)
+
+
+def test_an_ordinary_user_gets_the_sandbox_too():
+    if os.geteuid() != 0 or not Path("/usr/bin/python3").exists():
+        pytest.skip("needs root, to become somebody else, and the system's Python")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        package = Path(folder, "course", "grading")
+        package.mkdir(parents=True)
+        shutil.copy(sandbox.__file__, package)
+        scratch = Path(folder, "scratch")
+        scratch.mkdir()
+        shutil.chown(scratch, 65534, 65534)
+        program = (
+            "import subprocess, sys\nsys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\nimport sandbox\n"
+            "command = ['/bin/sh', '-c', 'touch ' + sys.argv[2] + '/mine; touch /usr/x; ls /']\n"
+            "call = sandbox.sandboxed(command, Path(sys.argv[2]), sandbox.Limits())\n"
+            "sys.exit(subprocess.run(call).returncode)"
+        )
+        become = [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "/usr/bin/python3",
+            "-c",
+            program,
+        ]
+        done = subprocess.run([*become, package, scratch], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert (scratch / "mine").exists()
+        assert "Read-only" in done.stderr
+        assert "home" not in done.stdout.split()
+
+
+def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(sandbox.SandboxError, match=r"apt-get install bubblewrap.*--no-sandbox"):
+        sandbox.required("bwrap")
+
+
+def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path, limits):
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(sandbox.SandboxError, match=r"does not start: .*No such file.*--no-sandbox"):
+        sandbox.check(tmp_path, limits)

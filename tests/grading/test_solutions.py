@@ -1,0 +1,121 @@
+"""Every exercise is fair: its solution earns all marks, mistakes earn none, other right answers lose none.
+
+The answers to try lie in ``answers/<chapter>.py``: ``WRONG`` and ``RIGHT`` map the name of a function to a list of
+pairs (label, source).
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NOTEBOOKS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
+CHAPTERS = {f"{path.parent.name}/{path.stem}": path for path in NOTEBOOKS}
+
+
+def answers(path: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """The wrong and right answers kept for one chapter, by function and label; empty when there are none."""
+    file = HERE / "answers" / f"{path.stem}.py"
+    if not file.exists():
+        return {"wrong": {}, "right": {}}
+    spec = importlib.util.spec_from_file_location(f"answers_{path.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tables = {"wrong": module.WRONG, "right": module.RIGHT}
+    return {kind: {name: dict(pairs) for name, pairs in table.items()} for kind, table in tables.items()}
+
+
+ANSWERS = {name: answers(path) for name, path in CHAPTERS.items()}
+
+
+def cases(kind: str) -> list:
+    return [
+        pytest.param(chapter, name, label, id=f"{chapter}-{name}-{label}")
+        for chapter, given in ANSWERS.items()
+        for name, labelled in given[kind].items()
+        for label in labelled
+    ]
+
+
+def outcome(chapter: str, folder: Path) -> dict:
+    """Run the harness on one chapter."""
+    path = CHAPTERS[chapter]
+    given = folder / f"{path.stem}.json"
+    given.write_text(json.dumps(ANSWERS[chapter]), encoding="utf8")
+    command = [
+        sys.executable,
+        str(HERE / "harness.py"),
+        str(path),
+        str(ROOT / "book/exercises" / f"{chapter}.ipynb"),
+        str(given),
+    ]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "COURSE_QUIET": "1",
+        "COURSE_DEVICE": "cpu",
+        "MPLBACKEND": "agg",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory) -> dict[str, Future]:
+    """The harness on every chapter, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            chapter: pool.submit(outcome, chapter, tmp_path_factory.mktemp("chapter")) for chapter in CHAPTERS
+        }
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_solution_earns_every_mark(chapter, outcomes):
+    result = outcomes[chapter].result()
+    assert result["refusals"] == []
+    assert result["full"], "the notebook has no test cell"
+    assert {test: verdict for test, verdict in result["full"].items() if verdict} == {}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_an_empty_submission_earns_nothing(chapter, outcomes):
+    passed = [test for test, verdict in outcomes[chapter].result()["empty"].items() if not verdict]
+    assert passed == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_task_has_answers_to_try(chapter, outcomes):
+    asked, given = outcomes[chapter].result()["names"], ANSWERS[chapter]
+    assert len(asked) >= 4
+    few = {
+        name
+        for name in asked
+        if len(given["wrong"].get(name, {})) < 3 or len(given["right"].get(name, {})) < 2
+    }
+    assert not few, (
+        f"tests/grading/answers/{Path(chapter).name}.py: three wrong and two right answers are needed"
+    )
+    assert given["wrong"].keys() | given["right"].keys() <= set(outcomes[chapter].result()["asked"])
+
+
+@pytest.mark.parametrize(("chapter", "name", "label"), cases("wrong"))
+def test_a_wrong_answer_earns_nothing(chapter, name, label, outcomes):
+    verdicts = outcomes[chapter].result()["wrong"][name][label]
+    assert verdicts, f"no task asks for {name}"
+    assert all(verdicts.values()), (
+        f"{name} ({label}) passes {[test for test, text in verdicts.items() if not text]}"
+    )
+
+
+@pytest.mark.parametrize(("chapter", "name", "label"), cases("right"))
+def test_another_right_answer_earns_every_mark(chapter, name, label, outcomes):
+    verdicts = outcomes[chapter].result()["right"][name][label]
+    assert verdicts, f"no task asks for {name}"
+    assert {test: text for test, text in verdicts.items() if text} == {}
