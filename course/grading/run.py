@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -157,5 +158,9 @@ def grade_all(
         try:
             for done in as_completed(waiting):
                 yield done.result()
+        except BrokenProcessPool as error:
+            raise GradingError(
+                "a grading process was ended from outside (memory?); call the command again: it continues. Fewer --jobs need less"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
