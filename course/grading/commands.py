@@ -134,6 +134,13 @@ def guarded(action):
     return run
 
 
+def positive(text: str) -> int:
+    """A whole number above zero, from the command line."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def add_parser(subparsers) -> None:
     """Register ``course grade`` and its steps."""
     from .sandbox import Limits
@@ -166,15 +173,17 @@ def add_parser(subparsers) -> None:
         "run", parents=[common, who], help="grade what was collected (and PATH, when given)"
     )
     step.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="collect this first")
-    step.add_argument("--jobs", type=int, default=1, help="submissions at a time")
+    step.add_argument("--jobs", type=positive, default=1, help="submissions at a time")
     step.add_argument("--force", action="store_true", help="grade again what was graded")
     step.add_argument(
         "--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights"
     )
-    step.add_argument("--cell-seconds", type=int, default=limits.cell_seconds, help="for one cell")
-    step.add_argument("--total-seconds", type=int, default=limits.total_seconds, help="for one submission")
+    step.add_argument("--cell-seconds", type=positive, default=limits.cell_seconds, help="for one cell")
     step.add_argument(
-        "--memory-mib", type=int, default=limits.memory_mib, help="for one submission's process"
+        "--total-seconds", type=positive, default=limits.total_seconds, help="for one submission"
+    )
+    step.add_argument(
+        "--memory-mib", type=positive, default=limits.memory_mib, help="for one submission's process"
     )
     step.set_defaults(run=guarded(do_run))
 

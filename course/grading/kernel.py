@@ -16,7 +16,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from traitlets import Any, Bool
 
-from .sandbox import Limits, limited, sandbox_user, sandboxed
+from .sandbox import Limits, SandboxError, limited, sandbox_user, sandboxed
 
 SHOWN_BYTES = 2**20  # of one cell's output; what comes after is dropped
 MESSAGE_BYTES = 2**25  # a longer message from the kernel is not even read
@@ -100,7 +100,8 @@ class Session:
             await self.client.async_start_new_kernel_client()
         except RuntimeError as error:
             await self.stop()
-            raise KernelLost(f"the kernel did not start: {error}") from error
+            # The machine's fault, not the submission's: it must not cost marks.
+            raise SandboxError(f"the kernel did not start: {error}") from error
 
     async def stop(self) -> None:
         """End the kernel at once, with all that it started, and remove its folder."""

@@ -160,7 +160,8 @@ def grade_all(
                 yield done.result()
         except BrokenProcessPool as error:
             raise GradingError(
-                "a grading process was ended from outside (memory?); call the command again: it continues. Fewer --jobs need less"
+                "a grading process was ended from outside (too little memory for so many --jobs?); "
+                "call the command again: it continues"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

@@ -67,6 +67,14 @@ def solution_notebook():
         cell("code", LAST_TESTS, "last-tests", points=1, tags=["raises-exception"]),
         cell("markdown", "## 4: why is the mean of a centred vector zero?"),
         cell("markdown", "### BEGIN SOLUTION\nLinearity.\n### END SOLUTION", "why", points=4, solution=True),
+        cell("markdown", "## 5: try something"),
+        cell(
+            "code",
+            "### BEGIN SOLUTION\nmean(torch.ones(3))\n### END SOLUTION",
+            "experiment",
+            points=2,
+            solution=True,
+        ),
         cell("markdown", "The end."),
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

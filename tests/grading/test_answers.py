@@ -34,6 +34,7 @@ def test_the_tasks_of_the_fixture(released, solution):
         (("mean",), ("mean-tests",)),
         (("centred",), ("centred-tests",)),
         (("last",), ("last-tests",)),
+        ((), ()),
     ]
 
 

@@ -29,6 +29,10 @@ def answers(**changed):
 def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookNode]:
     """Submissions by name."""
     full = submission(released, why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png)")
+    experiment = next(
+        cell for cell in full.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "experiment"
+    )
+    experiment.source = "%matplotlib inline\nsize = 1234\nmean(torch.ones(size)) * size"
     patched = submission(
         released,
         answers(
@@ -144,8 +148,9 @@ def test_marks(student, marks):
     assert [float(row[f"{task}-tests"]["max_score"]) for task in ANSWERS] == [2, 3, 1]
 
 
-def test_a_written_answer_waits_for_a_human(marks):
+def test_what_a_human_decides_waits_for_a_human(marks):
     assert marks["full"]["why"]["by_hand"] == "waiting"
+    assert marks["full"]["experiment"]["by_hand"] == "waiting"
     assert marks["empty"]["why"]["by_hand"] == ""
     assert "broken" not in marks
 
@@ -159,8 +164,9 @@ def test_nothing_was_written_outside(graded):
 def test_what_the_grader_saw_is_told(graded, chapter):
     course, done, _ = graded
     assert "may not replace torch.allclose" in course.of_student("autograded", "inside", chapter).read_text()
+    assert "tensor(1234.)" in course.of_student("autograded", "full", chapter).read_text()
     assert record_of(course, "loop", chapter).notes == ["cell 10: no answer within 5 s: an endless loop?"]
-    assert "6 of 10, 1 by hand" in done.stdout
+    assert "6 of 12, 2 by hand" in done.stdout
 
 
 def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter):

@@ -201,6 +201,12 @@ def test_an_ordinary_user_gets_the_sandbox_too():
         assert "home" not in done.stdout.split()
 
 
+def test_a_kernel_that_does_not_start_costs_no_marks(monkeypatch, limits):
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(sandbox.SandboxError, match="the kernel did not start"):
+        outcome("1", limits)
+
+
 def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(sandbox.SandboxError, match=r"apt-get install bubblewrap.*--no-sandbox"):

@@ -119,3 +119,25 @@ def test_another_right_answer_earns_every_mark(chapter, name, label, outcomes):
     verdicts = outcomes[chapter].result()["right"][name][label]
     assert verdicts, f"no task asks for {name}"
     assert {test: text for test, text in verdicts.items() if text} == {}
+
+
+def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
+    given = tmp_path / "answers.json"
+    mean = {"half": "def mean(x):\n    return x.sum() / 2", "right": "def mean(x):\n    return x.mean()"}
+    patched = {
+        "patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]"
+    }
+    given.write_text(
+        json.dumps({"wrong": {"mean": mean | patched}, "right": {"unasked": {"a": ""}}}), encoding="utf8"
+    )
+    files = [released_course.solution(chapter), released_course.released(chapter), given]
+    command = [sys.executable, HERE / "harness.py", *files]
+    result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert result["asked"] == ["mean", "centred", "last"]
+    assert set(result["full"].values()) == {""}
+    assert all(result["empty"].values())
+    verdicts = {label: verdict["mean-tests"] for label, verdict in result["wrong"]["mean"].items()}
+    assert verdicts["right"] == ""
+    assert "the mean of 1..10" in verdicts["half"]
+    assert "may not replace" in verdicts["patched"]
+    assert result["right"] == {}
