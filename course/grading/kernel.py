@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import zmq.asyncio
+from jupyter_client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -35,7 +36,7 @@ class Manager(AsyncKernelManager):
 
     def __init__(self, scratch: Path, limits: Limits, sandboxed: bool):
         context = zmq.asyncio.Context()
-        context.maxmsgsize = MESSAGE_BYTES
+        context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES)  # for the sockets made from it
         super().__init__(
             kernel_name="",
             transport="ipc",
@@ -54,6 +55,9 @@ class Manager(AsyncKernelManager):
         elif shutil.which("prlimit"):
             command = limited(self.limits) + command
         return KernelSpec(argv=command, display_name="submission", language="python")
+
+    def client(self, **options) -> AsyncKernelClient:
+        return super().client(context=self.context, **options)
 
     def write_connection_file(self, **options) -> None:
         super().write_connection_file(**options)
@@ -83,14 +87,15 @@ class Session:
     limits: Limits
     sandboxed: bool = True
     client: Client | None = field(default=None, init=False)
+    manager: Manager | None = field(default=None, init=False)
     scratch: Path | None = field(default=None, init=False)
 
     async def start(self) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="cg-", dir="/tmp" if Path("/tmp").is_dir() else None))
-        manager = Manager(self.scratch, self.limits, self.sandboxed)
+        self.manager = Manager(self.scratch, self.limits, self.sandboxed)
         self.client = Client(
             nbformat.v4.new_notebook(),
-            km=manager,
+            km=self.manager,
             allow_errors=True,
             interrupt_on_timeout=False,
             startup_timeout=60,
@@ -105,15 +110,15 @@ class Session:
 
     async def stop(self) -> None:
         """End the kernel at once, with all that it started, and remove its folder."""
-        if self.client is not None:
-            if self.client.kc is not None:
-                self.client.kc.stop_channels()
-            if self.client.km.has_kernel:
-                await self.client.km.shutdown_kernel(now=True)
-            self.client.km.context.destroy(linger=0)
+        if self.client is not None and self.client.kc is not None:
+            self.client.kc.stop_channels()
+        if self.manager is not None:
+            if self.manager.has_kernel:
+                await self.manager.shutdown_kernel(now=True)
+            self.manager.context.destroy(linger=0)
         if self.scratch is not None:
             await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
-        self.client = self.scratch = None
+        self.client = self.manager = self.scratch = None
 
     async def run(self, code: str, seconds: float) -> list[NotebookNode]:
         """The outputs of a piece of code; an error is one of them. :class:`KernelLost` when the kernel is gone."""

@@ -96,7 +96,7 @@ ANSWERS = {
 }
 
 
-def submission(released, answers=ANSWERS, why="Because the mean is linear."):
+def submission(released, answers=ANSWERS, why="Because the mean is linear.", experiment=None):
     """The student's notebook `released` with answers filled in."""
     notebook = nbformat.from_dict(released)
     for made in notebook.cells:
@@ -105,4 +105,6 @@ def submission(released, answers=ANSWERS, why="Because the mean is linear."):
             made.source = answers[name]
         elif name == "why" and why:
             made.source = why
+        elif name == "experiment" and experiment:
+            made.source = experiment
     return notebook

@@ -26,9 +26,10 @@ def validate(path: Path) -> str:
 
 def test_validate(released, tmp_path):
     path = tmp_path / "basics.ipynb"
-    nbformat.write(submission(released), path)
+    nbformat.write(submission(released, experiment="mean(torch.ones(2))"), path)
     assert "Success! Your notebook passes all the tests." in validate(path)
-    nbformat.write(submission(released, ANSWERS | {"last": "def last(items):\n    return items[0]"}), path)
+    wrong = ANSWERS | {"last": "def last(items):\n    return items[0]"}
+    nbformat.write(submission(released, wrong, experiment="1"), path)
     assert "VALIDATION FAILED ON 1 CELL(S)" in validate(path)
 
 

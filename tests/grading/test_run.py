@@ -28,11 +28,11 @@ def answers(**changed):
 
 def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookNode]:
     """Submissions by name."""
-    full = submission(released, why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png)")
-    experiment = next(
-        cell for cell in full.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "experiment"
+    full = submission(
+        released,
+        why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png)",
+        experiment="%matplotlib inline\nsize = 1234\nmean(torch.ones(size)) * size",
     )
-    experiment.source = "%matplotlib inline\nsize = 1234\nmean(torch.ones(size)) * size"
     patched = submission(
         released,
         answers(
