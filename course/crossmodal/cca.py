@@ -1,0 +1,227 @@
+r"""Canonical correlation analysis finds, in two views of the same things, the directions that agree most.
+
+Both views are whitened, so that every direction in each has variance one; what is left of their cross-covariance is a
+matrix whose singular values *are* the canonical correlations, and whose singular vectors are the directions.
+
+Source: Hotelling, *Relations between two sets of variates* (1936); Björck and Golub, *Numerical methods for computing
+angles between linear subspaces* (1973); Vinod, *Canonical ridge and econometrics of joint production* (1976).
+"""
+
+from operator import index
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from course.crossmodal.covariance import Array, Moments, as_tensor, check_views, like, merge, moments, split_blocks
+
+
+def whitening(covariance: Tensor, rounding: float = 0.0) -> Tensor:
+    r"""A matrix :math:`W` with :math:`W^\top \Sigma W = I`: new coordinates without correlation, of variance one.
+
+    Columns of :math:`\Sigma` are first scaled to variance one, so that units do not matter. Then :math:`W = L^{-\top}`
+    from the Cholesky factor :math:`\Sigma = L L^\top`. When :math:`\Sigma` is not positive definite up to rounding
+    (constant or collinear columns, fewer rows than columns), :math:`W = V_r \Lambda_r^{-1/2}` from the r eigenvalues
+    that are not zero up to rounding: the data have no variance in the other directions, so that nothing is lost.
+
+    Args:
+        covariance: :math:`\Sigma`, symmetric and positive semi-definite, ``[p, p]``.
+        rounding: relative rounding error of the data from which the covariance was computed.
+
+    Returns:
+        ``[p, r]``, where r is the numerical rank; r = p on the Cholesky path.
+    """
+    p, variance = len(covariance), covariance.diagonal()
+    scale = torch.where(variance > 0, variance, 1).rsqrt()
+    scaled = scale[:, None] * covariance * scale
+    tolerance = 10 * p * max(torch.finfo(covariance.dtype).eps, rounding**2)
+    factor, failed = torch.linalg.cholesky_ex(scaled)
+    smallest = torch.where(failed > 0, 0.0, factor.diagonal().square().amin())
+    if smallest > 1000 * tolerance:
+        identity = torch.eye(p, dtype=covariance.dtype, device=covariance.device)
+        return scale[:, None] * torch.linalg.solve_triangular(factor.T, identity, upper=True)
+    eigenvalues, eigenvectors = torch.linalg.eigh(scaled)
+    kept = eigenvalues > tolerance * eigenvalues[-1].clamp(min=1)
+    return scale[:, None] * eigenvectors[:, kept] * eigenvalues[kept].rsqrt()
+
+
+def canonical_pairs(
+    xx: Tensor, xy: Tensor, yy: Tensor, n_components: int, *, regularization: float = 0.0, rounding: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The first k canonical correlations and weights from three covariances: :eq:`cca-whitened-svd`.
+
+    .. math::
+        K = W_x^\top \Sigma_{xy} W_y = U \operatorname{diag}(\rho) V^\top, \qquad A = W_x U, \quad B = W_y V
+
+    where :math:`W_x` and :math:`W_y` whiten :math:`\Sigma_{xx} + \lambda I` and :math:`\Sigma_{yy} + \lambda I`
+    (:eq:`cca-ridge`). The pairs solve the generalised eigenproblem :eq:`cca-generalised-eigenproblem`, and the weights
+    :eq:`cca-weights` have :math:`A^\top (\Sigma_{xx} + \lambda I) A = I`. Of the two signs of a pair that one is
+    returned which makes the largest weight of x positive.
+
+    Args:
+        xx: :math:`\Sigma_{xx}`, ``[p, p]``.
+        xy: :math:`\Sigma_{xy}`, ``[p, q]``.
+        yy: :math:`\Sigma_{yy}`, ``[q, q]``.
+        n_components: k.
+        regularization: the ridge :math:`\lambda \ge 0`, in squared units of the data.
+        rounding: relative rounding error of the data from which the covariances were computed.
+
+    Returns:
+        Correlations ``[k]``, descending; weights of x ``[p, k]`` and of y ``[q, k]``.
+
+    Raises:
+        ValueError: if there are fewer than k pairs, which is when a view has a lower rank.
+    """
+    if regularization:
+        xx, yy = (s + regularization * torch.eye(len(s), dtype=s.dtype, device=s.device) for s in (xx, yy))
+    white_x, white_y = whitening(xx, rounding), whitening(yy, rounding)
+    ranks = white_x.shape[1], white_y.shape[1]
+    if n_components > min(ranks):
+        raise ValueError(
+            f"n_components={n_components}, but the views have rank {ranks[0]} and {ranks[1]}, hence only {min(ranks)} "
+            "pairs; ask for fewer, or set a regularization"
+        )
+    u, correlations, vt = torch.linalg.svd(white_x.T @ xy @ white_y, full_matrices=False)
+    x_weights, y_weights = white_x @ u[:, :n_components], white_y @ vt[:n_components].T
+    largest = x_weights.gather(0, x_weights.abs().argmax(0, keepdim=True))
+    sign = torch.where(largest < 0, -1, 1)
+    return correlations[:n_components].clamp(max=1), x_weights * sign, y_weights * sign
+
+
+class CCA:
+    r"""Canonical correlation analysis of two views, all at once or streamed.
+
+    Pair i of weight vectors maximises the correlation :eq:`cca-correlation` of :math:`Xa_i` and :math:`Yb_i` among all
+    directions that are uncorrelated with the pairs before it; see :func:`canonical_pairs`.
+
+    Args:
+        n_components: number of pairs k.
+        regularization: ridge :math:`\lambda` added to the variances of both views (:eq:`cca-ridge`), in squared units
+            of the data. Needed when there are fewer rows than columns, where every sample correlation is 1.
+
+    Example:
+        >>> import torch
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(500, 4, generator=generator)
+        >>> y = x[:, :2] + torch.randn(500, 2, generator=generator)
+        >>> model = CCA(n_components=2).fit(x, y)
+        >>> zx, zy = model.transform(x, y)
+        >>> zx.shape, zy.shape, model.correlations.shape
+        (torch.Size([500, 2]), torch.Size([500, 2]), torch.Size([2]))
+    """
+
+    def __init__(self, n_components: int, regularization: float = 0.0):
+        if index(n_components) < 1:
+            raise ValueError(f"n_components must be at least 1, got {n_components}")
+        if not 0 <= regularization < float("inf"):
+            raise ValueError(f"regularization must be a number of at least 0, got {regularization!r}")
+        self.n_components = n_components
+        self.regularization = regularization
+        self._moments: Moments | None = None
+        self._widths: tuple[int, int] | None = None
+        self._example: Array | None = None  # empty; of the kind, type and device of the first data
+        self._solution: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def fit(self, x: Array, y: Array) -> Self:
+        """Learn from all rows of ``x [n, p]`` and ``y [n, q]``; what was learned before is forgotten.
+
+        Raises:
+            ValueError: for data that are not two finite matrices of the same rows, for too few rows, and for fewer
+                than ``n_components`` pairs.
+            TypeError: for data that are neither float32 nor float64.
+        """
+        self._moments = None
+        self.partial_fit(x, y)
+        self._solve()
+        return self
+
+    def partial_fit(self, x: Array, y: Array) -> Self:
+        """Learn from more rows, ``x [m, p]`` and ``y [m, q]``: after all of them the same as one :meth:`fit`.
+
+        Memory does not grow with the number of rows seen. The pairs are computed when they are first asked for. Rows
+        that contain NaN are refused, and leave the model as it was.
+        """
+        check_views(x, y)
+        widths = (x.shape[1], y.shape[1])
+        if self.n_components > min(widths):
+            raise ValueError(
+                f"n_components={self.n_components}, but views of {widths[0]} and {widths[1]} columns have only "
+                f"{min(widths)} pairs"
+            )
+        if self._moments is not None and widths != self._widths:
+            raise ValueError(f"the rows so far had {self._widths} columns, these have {widths}")
+        new = moments(x, y)
+        if not new.scatter.diagonal().isfinite().all():
+            raise ValueError("the data contain NaN, infinite or huge values; remove, impute or scale them")
+        if self._moments is None:
+            self._widths, self._example = widths, like(torch.empty(0), x)
+        self._moments = new if self._moments is None else merge(self._moments, new)
+        self._solution = None
+        return self
+
+    def _seen(self) -> Moments:
+        """The moments of the rows so far."""
+        if self._moments is None:
+            raise RuntimeError("this CCA has seen no data; call fit(x, y) or partial_fit(x, y) first")
+        return self._moments
+
+    def _solve(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Correlations and weights of the rows so far, computed at most once."""
+        seen = self._seen()
+        if self._solution is None:
+            (xx, xy), (_, yy) = split_blocks(seen.covariance(), self._widths)
+            options = {"regularization": self.regularization, "rounding": seen.rounding}
+            self._solution = canonical_pairs(xx, xy, yy, self.n_components, **options)
+        return self._solution
+
+    @property
+    def correlations(self) -> Array:
+        """The canonical correlations of the rows seen, descending, ``[k]``; with a ridge they are shrunk."""
+        return like(self._solve()[0], self._example)
+
+    @property
+    def x_weights(self) -> Array:
+        """Weights of x, one column a pair, ``[p, k]``."""
+        return like(self._solve()[1], self._example)
+
+    @property
+    def y_weights(self) -> Array:
+        """Weights of y, one column a pair, ``[q, k]``."""
+        return like(self._solve()[2], self._example)
+
+    @property
+    def x_mean(self) -> Array:
+        """The mean of x, ``[p]``."""
+        return like(self._seen().mean[: self._widths[0]], self._example)
+
+    @property
+    def y_mean(self) -> Array:
+        """The mean of y, ``[q]``."""
+        return like(self._seen().mean[self._widths[0] :], self._example)
+
+    def transform(self, x: Array, y: Array) -> tuple[Array, Array]:
+        r"""The canonical variates :math:`(X - \bar x)A` and :math:`(Y - \bar y)B`, both ``[n, k]``."""
+        check_views(x, y)
+        means = self._seen().mean.split(list(self._widths))
+        if (x.shape[1], y.shape[1]) != self._widths:
+            raise ValueError(f"the model knows {self._widths} columns, the data have {(x.shape[1], y.shape[1])}")
+        weights = self._solve()[1:]
+        variates = []
+        for view, mean, weight in zip((x, y), means, weights, strict=True):
+            data = as_tensor(view)
+            variates.append(like((data - mean.to(data)) @ weight.to(data), view))
+        return tuple(variates)
+
+    def score(self, x: Array, y: Array) -> Array:
+        r"""The correlation :eq:`cca-correlation` of each pair on other data, ``[k]``; add them up for one number.
+
+        On the rows of :meth:`fit` these are the canonical correlations (without a ridge). On new rows they are lower,
+        and honest.
+        """
+        return like(column_correlations(*map(as_tensor, self.transform(x, y))), x)
+
+
+def column_correlations(zx: Tensor, zy: Tensor) -> Tensor:
+    """The Pearson correlation of column i of ``zx [n, k]`` with column i of ``zy [n, k]``, for each i: ``[k]``."""
+    zx, zy = zx - zx.mean(0), zy - zy.mean(0)
+    return (zx * zy).sum(0) / (zx.norm(dim=0) * zy.norm(dim=0))
