@@ -57,8 +57,18 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
     twice = submission(released, answers(mean="def mean(x):\n    return x[0]"))
     twice.cells.append(nbformat.v4.new_code_cell(ANSWERS["mean"]))
     steal = f"def mean(x):\n    np.save('{marker}', x.numpy())\n    return x.mean()"
-    read = f"def mean(x):\n    return float(len(np.genfromtxt('{root}/solutions/start/basics.ipynb', dtype=str)))"
-    bomb = "def last(items):\n    return [bytearray(2**30) for _ in range(4)]"
+    # These two tell by their marks whether the sandbox holds: they answer rightly only inside it.
+    private = [
+        root / "solutions/start/basics.ipynb",
+        marker.parent / "grading/gradebook.db",
+        marker.parent / "submissions",
+    ]
+    look = f"any(np.lib.npyio.DataSource(None).exists(path) for path in {[str(path) for path in private]})"
+    read = f"def mean(x):\n    return x[0] if {look} else x.mean()"
+    bomb = (
+        "def last(items):\n    try:\n        return [bytearray(2**30) for _ in range(4)]\n"
+        "    except MemoryError:\n        return items[-1]"
+    )
     return {
         "full": full,
         "empty": nbformat.from_dict(released),
@@ -88,8 +98,8 @@ EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "edited": (0, 0, 1),
     "twice": (2, 3, 1),
     "writes": (0, 0, 1),
-    "reads": (0, 0, 1),
-    "bomb": (2, 3, 0),
+    "reads": (2, 3, 1),
+    "bomb": (2, 3, 1),
     "loop": (2, 3, 0),
     "exits": (0, 0, 1),
     "warns": (2, 3, 1),
