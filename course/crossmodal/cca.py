@@ -7,9 +7,12 @@ Source: Hotelling, *Relations between two sets of variates* (1936); Björck and 
 angles between linear subspaces* (1973); Vinod, *Canonical ridge and econometrics of joint production* (1976).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import index
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -225,3 +228,105 @@ def column_correlations(zx: Tensor, zy: Tensor) -> Tensor:
     """The Pearson correlation of column i of ``zx [n, k]`` with column i of ``zy [n, k]``, for each i: ``[k]``."""
     zx, zy = zx - zx.mean(0), zy - zy.mean(0)
     return (zx * zy).sum(0) / (zx.norm(dim=0) * zy.norm(dim=0))
+
+
+@dataclass(frozen=True)
+class WilksTest:
+    r"""Entry i of each array ``[k]`` belongs to the hypothesis that no pair after the first i correlates.
+
+    Attributes:
+        wilks_lambda: the product of the remaining :math:`1 - \rho_j^2`; 1 says "nothing left".
+        chi2: Bartlett's statistic.
+        degrees: its degrees of freedom under the hypothesis.
+        p_value: probability of a statistic at least as large if the hypothesis were true.
+    """
+
+    wilks_lambda: np.ndarray
+    chi2: np.ndarray
+    degrees: np.ndarray
+    p_value: np.ndarray
+
+
+def wilks_test(correlations: Array | Sequence[float], n: int, p: int, q: int) -> WilksTest:
+    r"""Wilks' test with Bartlett's approximation: how many pairs are more than chance (:eq:`cca-wilks`)?
+
+    .. math::
+        \Lambda_i = \prod_{j > i} (1 - \rho_j^2), \qquad
+        -\Bigl(n - 1 - \tfrac{p + q + 1}{2}\Bigr) \ln \Lambda_i \;\sim\; \chi^2_{(p-i)(q-i)}
+
+    approximately, for normal data and large n, if only the first i = 0, 1, ... pairs correlate.
+
+    Args:
+        correlations: *all* min(p, q) sample correlations, computed without a ridge.
+        n: number of rows.
+        p, q: numbers of columns (their ranks, when columns are collinear).
+
+    Raises:
+        ValueError: if correlations are missing or n is not above p + q, where some correlation is 1 whatever the data.
+    """
+    from scipy.stats import chi2 as chi2_distribution
+
+    rho = np.array([float(value) for value in correlations])
+    if len(rho) != min(p, q):
+        raise ValueError(f"the test needs all min(p, q) = {min(p, q)} correlations, got {len(rho)}")
+    if n <= p + q:
+        raise ValueError(f"the test needs more than p + q = {p + q} rows, got {n}; use permutation_test with a ridge")
+    with np.errstate(divide="ignore"):  # a correlation of 1 has p-value 0
+        tail = np.cumsum(np.log1p(-np.square(rho))[::-1])[::-1]
+    i = np.arange(len(rho))
+    statistic, degrees = -(n - 1 - (p + q + 1) / 2) * tail, (p - i) * (q - i)
+    return WilksTest(np.exp(tail), statistic, degrees, chi2_distribution.sf(statistic, degrees))
+
+
+@dataclass(frozen=True)
+class PermutationTest:
+    r"""Entry i of each array ``[k]`` belongs to the hypothesis that no pair after the first i correlates.
+
+    Attributes:
+        statistic: :math:`-\sum_{j>i} \ln(1 - \rho_j^2)` of the data.
+        p_value: share of the permutations (the data counted as one of them) whose statistic is at least as large.
+    """
+
+    statistic: np.ndarray
+    p_value: np.ndarray
+
+
+def permutation_test(
+    x: Array, y: Array, n_components: int = 1, *, permutations: int = 999, regularization: float = 0.0, seed: int = 0
+) -> PermutationTest:
+    r"""Test the first k pairs by breaking the pairing of rows: :eq:`cca-permutation`. No distribution is assumed.
+
+    Shuffling the rows of y changes neither :math:`\Sigma_{xx}` nor :math:`\Sigma_{yy}`. So both views are whitened
+    once, and a permutation costs one product and k small SVDs. To test pair i + 1, only the variates after the first i
+    are shuffled, and a p-value is never below that of an earlier pair.
+
+    Args:
+        x, y: ``[n, p]`` and ``[n, q]``.
+        n_components: number of pairs k to test.
+        permutations: number of shuffles; the smallest possible p-value is 1 / (permutations + 1).
+        regularization: as in :class:`CCA`.
+        seed: of the shuffles.
+
+    Source: Winkler et al., *Permutation inference for canonical correlation analysis* (2020).
+    """
+    seen, p = CCA(n_components).partial_fit(x, y)._seen(), x.shape[1]
+    covariance, shrunk = seen.covariance(), regularization * torch.eye(len(seen.mean)).to(seen.mean)
+    parts = split_blocks(covariance + shrunk, (p, y.shape[1]))
+    white_x, white_y = whitening(parts[0][0], seen.rounding), whitening(parts[1][1], seen.rounding)
+    u, _, vt = torch.linalg.svd(white_x.T @ covariance[:p, p:] @ white_y)  # complete bases of both views
+    zx = (as_tensor(x) - seen.mean[:p]) @ white_x @ u
+    zy = (as_tensor(y) - seen.mean[p:]) @ white_y @ vt.T
+
+    def statistics(shuffled: Tensor) -> Tensor:
+        k = zx.T @ shuffled / (len(zx) - 1)
+        remaining = [torch.linalg.svdvals(k[i:, i:]).square() for i in range(n_components)]
+        return torch.stack([-(1 - squares).clamp(min=1e-12).log().sum() for squares in remaining])
+
+    generator = torch.Generator().manual_seed(seed)
+    observed = statistics(zy)
+    at_least = torch.ones_like(observed)
+    for _ in range(permutations):
+        shuffle = torch.randperm(len(zy), generator=generator).to(zy.device)
+        at_least += statistics(zy[shuffle]) >= observed
+    p_value = (at_least / (permutations + 1)).cummax(0).values
+    return PermutationTest(observed.cpu().numpy(), p_value.cpu().numpy())
