@@ -96,7 +96,8 @@ def gram(z: Tensor) -> Tensor:
     """``z.T @ z`` in one BLAS call; on a CPU by NumPy's, which computes only half of a symmetric product."""
     if z.device.type == "cpu":
         block = z.numpy()
-        return torch.from_numpy(block.T @ block)
+        with np.errstate(all="ignore"):  # NaN and infinity show in the result
+            return torch.from_numpy(block.T @ block)
     return z.T @ z
 
 
