@@ -69,7 +69,7 @@ def kernel_features(landmarks: Tensor, width: float) -> Callable[[Tensor], Tenso
 
     The centred Gram matrix is :math:`HKH = V \operatorname{diag}(s) V^\top`; row i of :math:`V \operatorname{diag}
     (\sqrt{s})` are features of row i with just these inner products. For any point, they are
-    :math:`k(x, \cdot)\, V \operatorname{diag}(1/\sqrt{s})` up to a constant, which CCA subtracts. Linear CCA with a
+    :math:`k(x, \cdot)\, H V \operatorname{diag}(1/\sqrt{s})` up to a constant, which CCA subtracts. Linear CCA with a
     ridge on these features is the dual problem :eq:`cca-kernel`.
 
     Returns:
@@ -80,7 +80,12 @@ def kernel_features(landmarks: Tensor, width: float) -> Callable[[Tensor], Tenso
     eigenvalues, eigenvectors = torch.linalg.eigh(centred)
     kept = eigenvalues > len(gram) * torch.finfo(gram.dtype).eps * eigenvalues[-1]
     projection = eigenvectors[:, kept] * eigenvalues[kept].rsqrt()
-    return lambda x: gaussian_kernel(x.to(landmarks), landmarks, width) @ projection
+
+    def features_of(x: Tensor) -> Tensor:
+        k = gaussian_kernel(x.to(landmarks), landmarks, width)
+        return (k - k.mean(1, keepdim=True)) @ projection
+
+    return features_of
 
 
 def random_fourier_features(
