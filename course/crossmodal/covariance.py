@@ -1,9 +1,9 @@
 r"""Means and covariances of several views at once, in one pass and in memory that does not grow with the rows.
 
-All that linear CCA asks of its data is in their first two moments. They are computed block by block of rows, each block
-around its own mean, and merged exactly; so data that do not fit into memory can be streamed.
+All that linear CCA asks of its data is in their first two moments. They are added up block by block of rows, and
+what was learned from different rows is merged exactly; so data that do not fit into memory can be streamed.
 
-Source: Chan, Golub and LeVeque, *Algorithms for computing the sample variance* (1983), for the merging.
+Source: Chan, Golub and LeVeque, *Algorithms for computing the sample variance* (1983).
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 Array = np.ndarray | Tensor
 BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**28}  # a block that stays in the cache of a CPU, or fills a GPU
+LEAST_ROWS = 512  # of a block: with fewer, adding to the result takes longer than the product
 
 
 @dataclass(frozen=True)
@@ -68,37 +70,44 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def moments(*views: Array) -> Moments:
-    """The moments of views ``[n, p], [n, q], ...`` with the same rows, beside each other (P = p + q + ...).
+    r"""The moments of views ``[n, p], [n, q], ...`` with the same rows, beside each other (P = p + q + ...).
+
+    Rows are shifted by the mean c of the first block and get a one appended, so that one product per block adds up
+    everything, :math:`\sum (z - c)(z - c)^\top` and :math:`s = \sum (z - c)`; then
+    :math:`\bar z = c + s / n`, and :math:`s s^\top / n` is taken off, which is small because c is near the mean.
 
     Products are added in float64 whatever the type of the data (a covariance squares their condition number); on
     devices without float64 in float32. No intermediate result is larger than one block of rows, and none is waited for.
     """
     check_views(*views)
     n, widths = len(views[0]), [view.shape[1] for view in views]
+    total = sum(widths)
     device, dtype = working_type(views[0])
-    rows = max(1, BLOCK_BYTES.get(device.type, 2**24) // (8 * sum(widths)))
+    rows = min(n, max(LEAST_ROWS, BLOCK_BYTES.get(device.type, 2**24) // (8 * total)))
     rounding = max(torch.finfo(as_tensor(view[:0]).dtype).eps for view in views)
-    buffer = torch.empty(min(rows, n), sum(widths), dtype=dtype, device=device)
-    total = None
+    shift = [as_tensor(view[:rows]).mean(0, dtype=dtype) for view in views]
+    buffer = torch.ones(rows, total + 1, dtype=dtype, device=device)  # the last column stays 1
+    products = torch.zeros(total + 1, total + 1, dtype=dtype, device=device)
     for start in range(0, n, rows):
-        block = buffer[: min(rows, n - start)]
-        means = []
-        for view, part in zip(views, block.split(widths, 1), strict=True):
-            chunk = as_tensor(view[start : start + rows])
-            means.append(chunk.mean(0, dtype=dtype))
-            torch.sub(chunk, means[-1], out=part)
-        new = Moments(len(block), torch.cat(means), gram(block), rounding)
-        total = new if total is None else merge(total, new)
-    return total
+        block = buffer[: n - start]
+        for view, c, part in zip(views, shift, block[:, :total].split(widths, 1), strict=True):
+            torch.sub(as_tensor(view[start : start + rows]), c, out=part)
+        add_gram(products, block)
+    lower = products[:total, :total].tril()
+    s = products[total, :total]
+    scatter = (lower + lower.tril(-1).T).addr_(s, s, alpha=-1 / n)
+    return Moments(n, torch.cat(shift) + s / n, scatter, rounding)
 
 
-def gram(z: Tensor) -> Tensor:
-    """``z.T @ z`` in one BLAS call; on a CPU by NumPy's, which computes only half of a symmetric product."""
+def add_gram(products: Tensor, z: Tensor) -> None:
+    """Add ``z.T @ z`` to the lower triangle of ``products``, in place and in one BLAS call.
+
+    On a CPU this is ``dsyrk``, which computes only the triangle; PyTorch does not offer it.
+    """
     if z.device.type == "cpu":
-        block = z.numpy()
-        with np.errstate(all="ignore"):  # NaN and infinity show in the result
-            return torch.from_numpy(block.T @ block)
-    return z.T @ z
+        dsyrk(1.0, z.numpy().T, beta=1.0, c=products.numpy().T, overwrite_c=True)
+    else:
+        products.addmm_(z.T, z)
 
 
 def check_views(*views: Array) -> None:
