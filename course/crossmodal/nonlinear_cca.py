@@ -271,10 +271,14 @@ class DeepCCA(nn.Module):
             loss.backward()
             return loss.detach()
 
+        @torch.no_grad()
         def validate() -> dict[str, float]:
-            with torch.no_grad():
-                return {"loss": float(self.loss(*map(as_tensor, validation)))}
+            self.eval()
+            loss = float(self.loss(*map(as_tensor, validation)))
+            self.train()
+            return {"loss": loss}
 
+        self.train()
         optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=weight_decay)
         options = {"label": "deep CCA"} | options
         history = training.fit(

@@ -1,6 +1,9 @@
 """CCA against independent exact solutions, its theorems, its edges, and the calibration of its tests."""
 
 import doctest
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from course.crossmodal.cca import CCA, canonical_pairs, column_correlations, per
 from course.crossmodal.covariance import moments
 
 EXACT = 1e-10
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def pair(n, p, q, seed=0, shared=2):
@@ -246,6 +250,20 @@ def test_a_bad_block_leaves_the_model_as_it_was():
         model.partial_fit(x[:, :2], y)
     np.testing.assert_array_equal(model.correlations, before)
     np.testing.assert_allclose(model.partial_fit(x, y).x_mean, x.mean(0), atol=1e-14)
+
+
+def test_memory_does_not_grow_with_the_rows():
+    """Measured in fresh processes by the benchmark's own functions."""
+    code = "import cca; print(cca.{})"
+    calls = ("memory_of_stream(50_000)", "memory_of_stream(200_000)", "memory_of_fit('course', 50_000)")
+    processes = [
+        subprocess.run([sys.executable, "-c", code.format(call)], cwd=BENCHMARKS, capture_output=True, check=True)
+        for call in calls
+    ]
+    short, long, fit = (int(process.stdout) / 1e6 for process in processes)
+    assert long < short + 8
+    assert long < 100
+    assert fit < 20  # beside 80 MB of data
 
 
 def test_no_row_is_kept():
