@@ -177,30 +177,34 @@ class CCA:
             self._solution = canonical_pairs(xx, xy, yy, self.n_components, **options)
         return self._solution
 
+    def _public(self, result: Tensor) -> Array:
+        """A copy of a result, as what the data were."""
+        return like(result.clone(), self._example)
+
     @property
     def correlations(self) -> Array:
         """The canonical correlations of the rows seen, descending, ``[k]``; with a ridge they are shrunk."""
-        return like(self._solve()[0], self._example)
+        return self._public(self._solve()[0])
 
     @property
     def x_weights(self) -> Array:
         """Weights of x, one column a pair, ``[p, k]``."""
-        return like(self._solve()[1], self._example)
+        return self._public(self._solve()[1])
 
     @property
     def y_weights(self) -> Array:
         """Weights of y, one column a pair, ``[q, k]``."""
-        return like(self._solve()[2], self._example)
+        return self._public(self._solve()[2])
 
     @property
     def x_mean(self) -> Array:
         """The mean of x, ``[p]``."""
-        return like(self._seen().mean[: self._widths[0]], self._example)
+        return self._public(self._seen().mean[: self._widths[0]])
 
     @property
     def y_mean(self) -> Array:
         """The mean of y, ``[q]``."""
-        return like(self._seen().mean[self._widths[0] :], self._example)
+        return self._public(self._seen().mean[self._widths[0] :])
 
     def transform(self, x: Array, y: Array) -> tuple[Array, Array]:
         r"""The canonical variates :math:`(X - \bar x)A` and :math:`(Y - \bar y)B`, both ``[n, k]``."""

@@ -132,7 +132,7 @@ class KernelCCA:
     def __init__(
         self,
         n_components: int,
-        regularization: float = 1e-3,
+        regularization: float = 1e-4,
         *,
         random_features: int | None = None,
         x_width: float | None = None,

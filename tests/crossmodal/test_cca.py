@@ -298,6 +298,16 @@ def test_same_kind_and_type_out(kind, dtype):
     assert [tuple(result.shape) for result in results] == [(100, 2), (100, 2), (2,), (3, 2), (2, 2), (3,), (2,), (2,)]
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["array", "tensor"])
+def test_results_are_copies(kind):
+    x, y = (kind(view) for view in pair(50, 3, 2))
+    model = CCA(2).fit(x, y)
+    for name in ("correlations", "x_weights", "y_weights", "x_mean", "y_mean"):
+        kept = np.array(getattr(model, name))
+        getattr(model, name)[:] = 0
+        np.testing.assert_array_equal(getattr(model, name), kept)
+
+
 def test_float32_agrees_with_float64():
     x, y = pair(1000, 20, 20)
     single = CCA(20).fit(x.astype("float32"), y.astype("float32"))
