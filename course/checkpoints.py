@@ -1,0 +1,134 @@
+"""Checkpoints that survive a kill at any moment and that cannot run code when they are read.
+
+A checkpoint is a folder of two files: ``tensors-<step>.safetensors`` holds the tensors and ``state.json`` everything
+else, with the name and the SHA-256 of the tensor file. The tensors are written first; then ``state.json`` is replaced
+in one atomic operation. Until that moment the older checkpoint is in force, after it the newer one.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+STATE = "state.json"
+FORMAT = 1
+Tree = Any  # dicts, lists and tuples of tensors, numbers, strings, booleans and None
+
+
+def save(folder: Path, step: int, tree: Tree) -> None:
+    """Make ``tree`` the checkpoint in ``folder``; the one before it is valid until this one is complete.
+
+    Raises:
+        TypeError: if the tree holds something that is neither a tensor nor JSON.
+        OSError, SafetensorError: if it cannot be written, for example to a full disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {}
+    packed = pack(tree, tensors)
+    path = folder / f"tensors-{step}.safetensors"
+    save_file(tensors, path)
+    state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": digest(path), "tree": packed}
+    partial = folder / f"{STATE}.partial"
+    partial.write_text(json.dumps(state), encoding="utf8")
+    for written in (path, partial):
+        to_disk(written)
+    partial.replace(folder / STATE)
+    for outdated in folder.glob("tensors-*.safetensors"):
+        if outdated != path:
+            outdated.unlink()
+
+
+def exists(folder: Path) -> bool:
+    """Whether ``folder`` holds a checkpoint."""
+    return (folder / STATE).exists()
+
+
+def load(folder: Path) -> Tree:
+    """Read the checkpoint in ``folder``; its tensors come on the CPU.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if a file of it is damaged, missing, or written by another version.
+    """
+    if not exists(folder):
+        raise FileNotFoundError(f"no checkpoint in {folder}: {STATE} is missing")
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf8"))
+        if state["format"] != FORMAT:
+            raise ValueError(f"format {state['format']} found, {FORMAT} expected")
+        path = folder / state["tensors"]
+        if digest(path) != state["sha256"]:
+            raise ValueError(f"{path.name} is not what was written: cut short or altered")
+        return unpack(state["tree"], load_file(path))
+    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        reason = f"no entry {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"the checkpoint in {folder} cannot be read ({reason}): restore it from a copy, "
+            "or delete the folder to begin again"
+        ) from error
+
+
+def pack(tree: Tree, tensors: dict[str, Tensor], path: str = "") -> Tree:
+    """The tree as JSON; its tensors are copied to the CPU into ``tensors`` and named by their place in the tree."""
+    if isinstance(tree, Tensor):
+        tensors[path] = tree.detach().to("cpu", copy=True).contiguous()
+        return {"__tensor__": path, "stride": torch.empty_like(tree, device="meta").stride()}
+    if isinstance(tree, dict):
+        if all(isinstance(key, str) for key in tree):
+            return {key: pack(value, tensors, f"{path}/{key}") for key, value in tree.items()}
+        if all(isinstance(key, int) for key in tree):
+            return {"__integers__": {key: pack(value, tensors, f"{path}/{key}") for key, value in tree.items()}}
+    if isinstance(tree, list | tuple):
+        items = [pack(value, tensors, f"{path}/{position}") for position, value in enumerate(tree)]
+        return items if isinstance(tree, list) else {"__tuple__": items}
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise TypeError(f"{path[1:]} is a {type(tree).__name__}: checkpoints hold tensors, numbers, text, lists and dicts")
+
+
+def unpack(packed: Tree, tensors: dict[str, Tensor]) -> Tree:
+    """The tree from which :func:`pack` made ``packed`` and ``tensors``; each tensor's memory is laid out as it was."""
+    if isinstance(packed, list):
+        return [unpack(value, tensors) for value in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if "__tensor__" in packed:
+        tensor = tensors[packed["__tensor__"]]
+        return torch.empty_strided(tensor.shape, packed["stride"], dtype=tensor.dtype).copy_(tensor)
+    if "__tuple__" in packed:
+        return tuple(unpack(packed["__tuple__"], tensors))
+    if "__integers__" in packed:
+        return {int(key): unpack(value, tensors) for key, value in packed["__integers__"].items()}
+    return {key: unpack(value, tensors) for key, value in packed.items()}
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_disk(path: Path) -> None:
+    """Wait until the file's content is on the disk, so that it also survives a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's global generators: of the CPU and of ``device``."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        state[device.type] = torch.get_device_module(device).get_rng_state(device)
+    return state
+
+
+def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Go back to what :func:`random_state` returned."""
+    torch.set_rng_state(state["cpu"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(state[device.type], device)

@@ -1,0 +1,324 @@
+"""One training loop for everything in the course that learns by gradient steps.
+
+The caller says how the gradient of one step is computed (a closure); :func:`fit` does the rest: history, validation,
+early stopping, clipping, schedules, checkpoints that survive a kill, and several processes.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from course import checkpoints, runtime
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+LOOK_EVERY = 50  # steps between two looks at the losses: each look makes a GPU wait for the CPU
+BEST = {"loss": min, "accuracy": max}
+
+
+@dataclass
+class History:
+    """What was measured while training.
+
+    Attributes:
+        train_loss: one number for each step, measured before the step changes the weights.
+        validation_steps: after how many steps each validation took place.
+        validation: what each validation returned.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    validation_steps: list[int] = field(default_factory=list)
+    validation: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[int]:
+        """The number of steps taken before each entry of ``train_loss``: 0, 1, 2, ..."""
+        return list(range(len(self.train_loss)))
+
+    @property
+    def best(self) -> int:
+        """The position of the best validation: the earliest with the lowest loss or the highest accuracy.
+
+        Raises:
+            ValueError: if there was no validation, or its first number is called neither loss nor accuracy.
+        """
+        if not self.validation:
+            raise ValueError("no validation took place: give fit validate= and validate_every=")
+        name = next(iter(self.validation[0]))
+        if name not in BEST:
+            raise ValueError(f"is a high {name!r} good or bad? Let validate() return 'loss' or 'accuracy' first")
+        values = [numbers[name] for numbers in self.validation]
+        return values.index(BEST[name](values))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "History":
+        return cls(**json.loads(text))
+
+
+def fit(
+    model: nn.Module,
+    closure: Callable[[int], Tensor],
+    optimizer: Optimizer,
+    *,
+    steps: int,
+    validate: Callable[[], dict[str, float]] | None = None,
+    validate_every: int = 0,
+    patience: int | None = None,
+    clip_norm: float | None = None,
+    scheduler: LRScheduler | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 0,
+    resume: bool = False,
+    accelerator: "Accelerator | None" = None,
+    label: str = "training",
+) -> History:
+    r"""Train ``model`` for ``steps`` steps, or until validation stops improving.
+
+    .. math:: \theta_{t+1} = \theta_t - \text{optimizer}\bigl(\nabla_\theta L_t(\theta_t)\bigr), \qquad t = 0, 1, \dots
+
+    Each module stays in training or evaluation mode as it is; what ``validate`` changes there is undone.
+
+    Args:
+        model: the module whose ``state_dict`` is kept; it is trained in place, on the device it is on.
+        closure: ``closure(t)`` computes the loss :math:`L_t`, leaves its gradient in the parameters and returns the
+            loss, a detached scalar. For a run that can be resumed, ``t`` decides what data it draws, and other
+            randomness (dropout) comes from torch's global generators, whose state a checkpoint keeps.
+        optimizer: over the parameters to train; gradients are zeroed before each closure.
+        steps: number of steps in all, those before a resumption included.
+        validate: returns named numbers; the first is called ``"loss"`` (low is good) or ``"accuracy"`` (high is good).
+        validate_every: steps between two validations; the last step is always followed by one.
+        patience: stop after this many validations in a row without a new best, and end with the weights of the best.
+        clip_norm: gradients are scaled down to this Euclidean norm, taken over all parameters.
+        scheduler: stepped after each step.
+        checkpoint: a folder for one checkpoint, written at the end and every ``checkpoint_every`` steps.
+        resume: continue from the checkpoint, if there is one. A finished run is restored and not continued.
+            Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted one, as far as
+            the device computes the same result twice.
+        accelerator: a ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights of
+            the main process; process i computes ``closure(t * P + i)``, the gradients are averaged, and only the main
+            process reports and writes. The model is on ``accelerator.device``; nothing is passed to ``prepare``.
+        label: the name in the progress bar and in messages.
+
+    Returns:
+        The history, including what came before a resumption.
+
+    Raises:
+        FloatingPointError: if a loss, a gradient, a weight or a validation is NaN or infinite. The message names the
+            step; the weights are of no use then, and the checkpoint is an earlier, finite one.
+        ValueError: if options contradict each other, or the checkpoint is damaged or that of another run.
+        FileExistsError: if the folder holds a checkpoint and ``resume`` is false.
+    """
+    if validate_every and validate is None:
+        raise ValueError("validate_every is given, but not validate")
+    if patience is not None and not (validate_every > 0 and patience > 0):
+        raise ValueError("patience counts validations: it is at least 1, and needs validate and validate_every")
+    if checkpoint is None and (checkpoint_every or resume):
+        raise ValueError("checkpoint_every and resume need checkpoint, the folder to write to and to read from")
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise ValueError("ReduceLROnPlateau waits for a validation; take a scheduler that counts steps")
+    folder = None if checkpoint is None else Path(checkpoint)
+    run = Run(model, optimizer, scheduler, accelerator, folder, label, patience)
+    settings = {"clip_norm": clip_norm, "patience": patience, "validate_every": validate_every}
+    done = run.begin(settings, steps, resume)
+    bar = runtime.progress(initial=done, total=steps, desc=label, **({} if run.main else {"disable": True}))
+    with bar:
+        while done < steps and not run.stale():
+            optimizer.zero_grad()
+            run.record(closure(done * run.processes + run.process), clip_norm)
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            done += 1
+            bar.update()
+            last = done == steps
+            validate_now = validate is not None and (last or (validate_every and done % validate_every == 0))
+            save_now = last or (checkpoint_every and done % checkpoint_every == 0)
+            if validate_now or save_now or done % LOOK_EVERY == 0:
+                bar.set_postfix(loss=f"{run.look():.4g}", refresh=False)
+            if validate_now:
+                run.validate(validate)
+            if save_now or run.stale():
+                run.save()
+    if run.best is not None:
+        model.load_state_dict(run.best)
+    return run.history
+
+
+class Run:
+    """One call of :func:`fit`: what its checkpoint holds, and what its processes share."""
+
+    def __init__(self, model, optimizer, scheduler, accelerator, folder, label, patience):
+        self.model, self.optimizer, self.scheduler, self.accelerator = model, optimizer, scheduler, accelerator
+        self.folder, self.label, self.patience = folder, label, patience
+        self.processes = accelerator.num_processes if accelerator else 1
+        self.process = accelerator.process_index if accelerator else 0
+        self.main = self.process == 0
+        self.trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.device = self.trained[0].device
+        self.history = History()
+        self.best: dict[str, Tensor] | None = None
+        self.unseen: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms, still on the device
+        self.settings: dict[str, str] = {}
+
+    def begin(self, settings: dict, steps: int, resume: bool) -> int:
+        """Restore the checkpoint, if there is one, and return the number of steps that it has behind it."""
+        if self.accelerator and self.device.type != self.accelerator.device.type:
+            raise ValueError(f"the model is on {self.device}: move it to {self.accelerator.device}")
+        self.settings = describe(self.model, self.optimizer) | {name: str(value) for name, value in settings.items()}
+        self.settings |= {"scheduler": type(self.scheduler).__name__, "processes": str(self.processes)}
+        state = None
+        if self.main and self.folder is not None and checkpoints.exists(self.folder):
+            if not resume:
+                raise FileExistsError(
+                    f"{self.folder} holds a checkpoint: continue it with resume=True, or delete the folder"
+                )
+            state = checkpoints.load(self.folder)
+        [state] = self.from_main([state])
+        if state is not None:
+            self.restore(state, steps)
+        elif self.processes > 1:
+            from accelerate.utils import broadcast
+
+            for tensor in self.model.state_dict().values():
+                tensor.copy_(broadcast(tensor))
+        return len(self.history.train_loss)
+
+    def restore(self, state: dict, steps: int) -> None:
+        differences = [
+            f"{name}: {state['settings'].get(name, 'none')} there, {self.settings.get(name, 'none')} here"
+            for name in sorted(state["settings"].keys() | self.settings.keys())
+            if state["settings"].get(name) != self.settings.get(name)
+        ]
+        self.history = History(**state["history"])
+        if len(self.history.train_loss) > steps:
+            differences.append(f"steps: {len(self.history.train_loss)} done there, {steps} asked for here")
+        if differences:
+            more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+            raise ValueError(
+                f"the checkpoint in {self.folder} is that of another run ({'; '.join(differences[:5])}{more}): "
+                "set up the same model, optimizer and options afresh, or take another folder"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.best = state["best"]
+        checkpoints.set_random_state(state["random"][self.process], self.device)
+
+    def save(self) -> None:
+        """Write the checkpoint, unless the weights are not finite."""
+        finite = torch.stack([parameter.detach().isfinite().all() for parameter in self.trained]).all()
+        if not finite:
+            self.fail(f"a weight is NaN or infinite after step {len(self.history.train_loss) - 1}")
+        if self.folder is None:
+            return
+        random = [checkpoints.random_state(self.device)]
+        if self.processes > 1:
+            from accelerate.utils import gather_object
+
+            random = gather_object(random)
+        if self.main:
+            state = {
+                "settings": self.settings,
+                "history": asdict(self.history),
+                "model": dict(self.model.state_dict()),
+                "best": self.best,
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+                "random": random,
+            }
+            checkpoints.save(self.folder, len(self.history.train_loss), state)
+
+    def record(self, loss: Tensor, clip_norm: float | None) -> None:
+        """Average loss and gradients over the processes, clip, and note them without waiting for the device."""
+        loss = loss.detach().clone()
+        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+        if loss.dim() or not gradients:
+            raise ValueError(
+                f"closure must return one number and leave gradients (loss.backward()); it returned a tensor of shape "
+                f"{list(loss.shape)} and left {len(gradients)} gradients"
+            )
+        if self.processes > 1:
+            flat = torch.cat([loss.reshape(1).to(self.device), *(gradient.flatten() for gradient in gradients)])
+            mean = self.accelerator.reduce(flat, "mean")
+            loss, *means = mean.split([1, *(gradient.numel() for gradient in gradients)])
+            loss = loss[0]
+            for gradient, average in zip(gradients, means, strict=True):
+                gradient.copy_(average.view_as(gradient))
+        norm = get_total_norm(gradients)
+        if clip_norm is not None:
+            clip_grads_with_norm_(self.trained, clip_norm, norm)
+        self.unseen.append((loss, norm))
+
+    def look(self) -> float:
+        """Move the noted losses to the history, after a check that they are finite; return the last."""
+        if self.unseen:
+            losses, norms = (torch.stack(values).tolist() for values in zip(*self.unseen, strict=True))
+            self.unseen.clear()
+            for loss, norm in zip(losses, norms, strict=True):
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    self.fail(f"step {len(self.history.train_loss)} has loss {loss} and a gradient of norm {norm}")
+                self.history.train_loss.append(loss)
+        return self.history.train_loss[-1]
+
+    def validate(self, validate: Callable[[], dict[str, float]]) -> None:
+        """Note one validation, and keep a copy of the weights if it is the best so far and somebody asks for it."""
+        modes = [(module, module.training) for module in self.model.modules()]
+        numbers = {name: float(value) for name, value in validate().items()}
+        for module, mode in modes:
+            module.training = mode
+        [numbers] = self.from_main([numbers])
+        done = len(self.history.train_loss)
+        if not numbers or not all(map(math.isfinite, numbers.values())):
+            self.fail(f"the validation after step {done - 1} gave {numbers}")
+        self.history.validation_steps.append(done)
+        self.history.validation.append(numbers)
+        if self.patience is not None and self.history.best == len(self.history.validation) - 1:
+            self.best = copy.deepcopy(dict(self.model.state_dict()))
+
+    def stale(self) -> bool:
+        """Whether the last ``patience`` validations have all passed without a new best."""
+        if self.patience is None or not self.history.validation:
+            return False
+        return len(self.history.validation) - 1 - self.history.best >= self.patience
+
+    def fail(self, what: str) -> NoReturn:
+        if self.folder is not None and checkpoints.exists(self.folder):
+            what += f" (the checkpoint in {self.folder} is older, and finite)"
+        raise FloatingPointError(
+            f"{self.label}: {what}. Lower the learning rate or set clip_norm; if the closure of that step gives the "
+            "same from the weights before it, look for a logarithm, root or quotient of zero in the loss"
+        )
+
+    def from_main(self, values: list) -> list:
+        """The main process's ``values``, in every process."""
+        if self.processes > 1:
+            from accelerate.utils import broadcast_object_list
+
+            broadcast_object_list(values)
+        return values
+
+
+def describe(model: nn.Module, optimizer: Optimizer) -> dict[str, str]:
+    """What must agree between a checkpoint and the run that continues it: shapes, types and optimiser settings."""
+    settings = {"optimizer": type(optimizer).__name__}
+    for name, value in model.state_dict().items():
+        settings[f"model.{name}"] = f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
+    for number, group in enumerate(optimizer.param_groups):
+        options = group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
+        settings |= {f"optimizer.{number}.{name}": str(value) for name, value in options.items()}
+    return settings
