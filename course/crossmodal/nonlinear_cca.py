@@ -274,9 +274,7 @@ class DeepCCA(nn.Module):
         @torch.no_grad()
         def validate() -> dict[str, float]:
             self.eval()
-            loss = float(self.loss(*map(as_tensor, validation)))
-            self.train()
-            return {"loss": loss}
+            return {"loss": float(self.loss(*map(as_tensor, validation)))}
 
         self.train()
         optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=weight_decay)

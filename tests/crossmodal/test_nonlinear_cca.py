@@ -221,3 +221,15 @@ def test_training_repeats_with_the_seed():
         runs.append(torch.cat([weights.detach().flatten() for weights in model.parameters()]))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
+
+
+def test_training_resumes(tmp_path):
+    x, y = (view.float() for view in circle_pair(100))
+    options = {"batch_size": 50, "validation": (x, y), "validate_every": 2, "checkpoint": tmp_path}
+    whole, first, second = deep_model(), deep_model(), deep_model(seed=1)
+    whole.fit(x, y, steps=6, batch_size=50)
+    first.fit(x, y, steps=4, **options)
+    second.fit(x, y, steps=6, resume=True, **options)
+    for expected, found in zip(whole.parameters(), second.parameters(), strict=True):
+        assert torch.equal(expected, found)
+    torch.testing.assert_close(second.correlations, whole.correlations)
