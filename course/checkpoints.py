@@ -130,5 +130,5 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
     """Go back to what :func:`random_state` returned."""
     torch.set_rng_state(state["cpu"])
-    if device.type != "cpu":
+    if device.type != "cpu" and device.type in state:  # a checkpoint may move from one kind of device to another
         torch.get_device_module(device).set_rng_state(state[device.type], device)
