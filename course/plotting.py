@@ -212,13 +212,16 @@ def image_grid(
     return ax
 
 
-def sinusoid_task(support, truth, predictions: Mapping[str, object], ax: "Axes | None" = None) -> "Axes":
+def sinusoid_task(
+    support, truth, predictions: Mapping[str, object], ax: "Axes | None" = None, *, legend: bool = True
+) -> "Axes":
     """A regression task: the support set as points, the true curve dotted, predictions from pale to dark.
 
     Args:
         support: the pair (x, y) that the learner has seen.
         truth: the pair (x, y) of the true curve, in any order.
         predictions: name to pair (x, y), in the order of the inner steps, for example ``"5 steps"``.
+        legend: written to the right; one panel of several is enough.
     """
     import matplotlib as mpl
 
@@ -229,7 +232,8 @@ def sinusoid_task(support, truth, predictions: Mapping[str, object], ax: "Axes |
         ax.plot(*ordered(prediction), color=shade, label=name)
     ax.plot(*ordered(support), "^", color=OKABE_ITO[1], markersize=7, markeredgecolor=INK, label="support", zorder=3)
     ax.set(xlabel="x", ylabel="y")
-    ax.legend(ncols=2)
+    if legend:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -249,6 +253,7 @@ def correlations(measured: Mapping[str, object], ax: "Axes | None" = None, *, tr
         ax.plot(np.arange(1, len(truth) + 1), truth, "s", color=INK, fillstyle="none", markersize=8, label="population")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="canonical pair", ylabel="correlation")
+    ax.set_ylim(top=1.02)
     ax.legend()
     return ax
 
@@ -273,9 +278,13 @@ def variates(zx, zy, ax: "Axes | None" = None) -> "Axes":
 
 
 def label_lines(ax: "Axes") -> "Axes":
-    """Write each line's label at its right end, in its colour: no legend to look things up in."""
+    """Write each line's label at its right end, in its colour: no legend to look things up in.
+
+    Call it after everything else, so that labels which would overlap are moved apart by the final scale.
+    """
     from matplotlib.colors import to_hex
 
+    ax.get_ylim()  # brings the limits, and with them ax.transData, up to date
     lines = [line for line in ax.get_lines() if not line.get_label().startswith("_") and len(line.get_xdata())]
     ends = [ax.transData.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in lines]
     gap, lowest = 13 * ax.figure.dpi / 72, -np.inf  # one line of text, in pixels

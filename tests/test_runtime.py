@@ -1,0 +1,132 @@
+"""The device, the generators, the precision and the progress bars."""
+
+import io
+import json
+import sys
+from contextlib import nullcontext
+
+import pytest
+import torch
+
+from course import runtime
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend that torch finds so many CUDA devices and MPS."""
+
+    def pretend(cuda=0, mps=False):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.delenv("COURSE_DEVICE", raising=False)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(2, True, "cuda"), (0, True, "mps"), (0, False, "cpu"), (1, False, "cuda")]
+)
+def test_the_best_device_is_taken(machine, cuda, mps, expected):
+    machine(cuda, mps)
+    assert runtime.device() == torch.device(expected)
+
+
+def test_the_variable_overrides_the_machine_and_the_argument_overrides_both(machine, monkeypatch):
+    machine(cuda=2)
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    assert runtime.device() == torch.device("cpu")
+    assert runtime.device("cuda:1") == torch.device("cuda:1")
+    assert runtime.device(torch.device("cuda")) == torch.device("cuda")
+    monkeypatch.setenv("COURSE_DEVICE", "")
+    assert runtime.device() == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "xla", "meta", ""])
+def test_a_name_that_is_none(machine, name):
+    machine()
+    with pytest.raises(ValueError, match="choose cuda, cuda:N, mps or cpu"):
+        runtime.device(name)
+
+
+def test_a_wrong_variable_is_named(machine, monkeypatch):
+    machine()
+    monkeypatch.setenv("COURSE_DEVICE", "gpu")
+    with pytest.raises(ValueError, match=r"'gpu' \(from \$COURSE_DEVICE\)"):
+        runtime.device()
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "mps", "cpu:1"])
+def test_an_absent_device(machine, name):
+    machine(cuda=2)
+    with pytest.raises(RuntimeError, match=rf"'{name}' is not available .* offers cuda \(2\), cpu \(1\)"):
+        runtime.device(name)
+
+
+def test_a_generator_repeats_and_leaves_the_global_one_alone():
+    before = torch.get_rng_state()
+    first, second = (torch.rand(3, generator=runtime.generator(7)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, torch.rand(3, generator=runtime.generator(8)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_autocast_only_where_bfloat16_is_quick(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert isinstance(runtime.autocast("cuda"), nullcontext)
+    assert isinstance(runtime.autocast("cpu"), nullcontext)
+    assert isinstance(runtime.autocast(torch.device("mps")), nullcontext)
+    assert isinstance(runtime.autocast("cuda:0", enabled=False), nullcontext)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_autocast_on_a_gpu():
+    x = torch.rand(4, 4, device="cuda")
+    with runtime.autocast(x.device):
+        assert (x @ x).dtype == torch.bfloat16
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def drawn(monkeypatch, **variables):
+    """What a progress bar writes to a terminal when these environment variables are set."""
+    for name in ("CI", "COURSE_QUIET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert list(runtime.progress(range(3), desc="counting", file=terminal)) == [0, 1, 2]
+    return terminal.getvalue()
+
+
+def test_progress_is_drawn_on_a_terminal(monkeypatch):
+    assert "counting" in drawn(monkeypatch)
+    assert "counting" in drawn(monkeypatch, CI="false", COURSE_QUIET="0")
+
+
+@pytest.mark.parametrize("variable", ["CI", "COURSE_QUIET"])
+def test_progress_is_quiet_when_told(monkeypatch, variable):
+    assert drawn(monkeypatch, **{variable: "1"}) == ""
+
+
+def test_progress_is_quiet_in_a_file_and_drawn_in_a_notebook(monkeypatch):
+    for name in ("CI", "COURSE_QUIET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.delitem(sys.modules, "ipykernel.zmqshell", raising=False)
+    assert runtime.quiet()
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", sys)
+    assert not runtime.quiet()
+
+
+def test_the_environment_fits_into_a_result_file():
+    facts = json.loads(json.dumps(runtime.environment()))
+    assert facts["torch"] == torch.__version__
+    assert facts["threads"] == torch.get_num_threads()
+    assert facts["cores"] >= 1
+    assert facts["cpu"]
+    assert (facts["gpu"] is None) == (not torch.cuda.is_available() and not torch.backends.mps.is_available())
+    assert facts.keys() == {"cpu", "cores", "threads", "gpu", "system", "python", "torch", "course"}
