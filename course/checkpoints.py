@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 STATE = "state.json"
 FORMAT = 1
@@ -132,3 +133,26 @@ def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type != "cpu" and device.type in state:  # a checkpoint may move from one kind of device to another
         torch.get_device_module(device).set_rng_state(state[device.type], device)
+
+
+def settings(model: nn.Module, optimizer: Optimizer) -> dict[str, str]:
+    """What a run and its checkpoint must have in common: shapes and types of the model, options of the optimizer."""
+    described = {"optimizer": type(optimizer).__name__}
+    for name, value in model.state_dict().items():
+        described[f"model.{name}"] = f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
+    for number, group in enumerate(optimizer.param_groups):
+        options = group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
+        described |= {f"optimizer.{number}.{name}": str(value) for name, value in options.items()}
+    return described
+
+
+def require_same(folder: Path, there: dict[str, str], here: dict[str, str]) -> None:
+    """Raise ValueError, with the first differences, if the settings of a checkpoint are not those of this run."""
+    names = sorted(name for name in there | here if there.get(name) != here.get(name))
+    if names:
+        lines = [f"{name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names[:5]]
+        lines += [f"and {len(names) - 5} more"] * (len(names) > 5)
+        raise ValueError(
+            f"the checkpoint in {folder} is that of another run ({'; '.join(lines)}): "
+            "set up the same model, optimizer and options afresh, or take another folder"
+        )

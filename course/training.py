@@ -134,9 +134,9 @@ def fit(
     run = Run(model, optimizer, scheduler, accelerator, folder, label, patience)
     settings = {"clip_norm": clip_norm, "patience": patience, "validate_every": validate_every}
     done = run.begin(settings, steps, resume)
-    bar = runtime.progress(initial=done, total=steps, desc=label, **({} if run.main else {"disable": True}))
-    with bar:
-        while done < steps and not run.stale():
+    stop = run.stale()
+    with runtime.progress(initial=done, total=steps, desc=label, disable=runtime.quiet() or not run.main) as bar:
+        while done < steps and not stop:
             optimizer.zero_grad()
             run.record(closure(done * run.processes + run.process), clip_norm)
             optimizer.step()
@@ -151,7 +151,8 @@ def fit(
                 bar.set_postfix(loss=f"{run.look():.4g}", refresh=False)
             if validate_now:
                 run.validate(validate)
-            if save_now or run.stale():
+                stop = run.stale()
+            if save_now or stop:
                 run.save()
     if run.best is not None:
         model.load_state_dict(run.best)
@@ -172,20 +173,18 @@ class Run:
         self.history = History()
         self.best: dict[str, Tensor] | None = None
         self.unseen: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms, still on the device
-        self.settings: dict[str, str] = {}
 
     def begin(self, settings: dict, steps: int, resume: bool) -> int:
         """Restore the checkpoint, if there is one, and return the number of steps that it has behind it."""
         if self.accelerator and self.device.type != self.accelerator.device.type:
             raise ValueError(f"the model is on {self.device}: move it to {self.accelerator.device}")
-        self.settings = describe(self.model, self.optimizer) | {name: str(value) for name, value in settings.items()}
-        self.settings |= {"scheduler": type(self.scheduler).__name__, "processes": str(self.processes)}
+        settings |= {"scheduler": type(self.scheduler).__name__, "processes": self.processes}
+        self.settings = checkpoints.settings(self.model, self.optimizer)
+        self.settings |= {name: str(value) for name, value in settings.items()}
         state = None
         if self.main and self.folder is not None and checkpoints.exists(self.folder):
             if not resume:
-                raise FileExistsError(
-                    f"{self.folder} holds a checkpoint: continue it with resume=True, or delete the folder"
-                )
+                raise FileExistsError(f"{self.folder} holds a checkpoint: pass resume=True, or delete the folder")
             state = checkpoints.load(self.folder)
         [state] = self.from_main([state])
         if state is not None:
@@ -198,20 +197,11 @@ class Run:
         return len(self.history.train_loss)
 
     def restore(self, state: dict, steps: int) -> None:
-        differences = [
-            f"{name}: {state['settings'].get(name, 'none')} there, {self.settings.get(name, 'none')} here"
-            for name in sorted(state["settings"].keys() | self.settings.keys())
-            if state["settings"].get(name) != self.settings.get(name)
-        ]
+        """Take over what an earlier process has saved, if it is the same run."""
+        checkpoints.require_same(self.folder, state["settings"], self.settings)
         self.history = History(**state["history"])
         if len(self.history.train_loss) > steps:
-            differences.append(f"steps: {len(self.history.train_loss)} done there, {steps} asked for here")
-        if differences:
-            more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
-            raise ValueError(
-                f"the checkpoint in {self.folder} is that of another run ({'; '.join(differences[:5])}{more}): "
-                "set up the same model, optimizer and options afresh, or take another folder"
-            )
+            raise ValueError(f"{self.folder} has {len(self.history.train_loss)} steps behind it, {steps} are asked for")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
@@ -245,13 +235,13 @@ class Run:
 
     def record(self, loss: Tensor, clip_norm: float | None) -> None:
         """Average loss and gradients over the processes, clip, and note them without waiting for the device."""
-        loss = loss.detach().clone()
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        if loss.dim() or not gradients:
+        if not isinstance(loss, Tensor) or loss.dim() or not gradients:
             raise ValueError(
-                f"closure must return one number and leave gradients (loss.backward()); it returned a tensor of shape "
-                f"{list(loss.shape)} and left {len(gradients)} gradients"
+                "the closure must call backward and return the loss as a scalar tensor; "
+                f"it left {len(gradients)} gradients and returned {loss!r:.80}"
             )
+        loss = loss.detach().clone()
         if self.processes > 1:
             flat = torch.cat([loss.reshape(1).to(self.device), *(gradient.flatten() for gradient in gradients)])
             mean = self.accelerator.reduce(flat, "mean")
@@ -259,7 +249,7 @@ class Run:
             loss = loss[0]
             for gradient, average in zip(gradients, means, strict=True):
                 gradient.copy_(average.view_as(gradient))
-        norm = get_total_norm(gradients)
+        norm = get_total_norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
         if clip_norm is not None:
             clip_grads_with_norm_(self.trained, clip_norm, norm)
         self.unseen.append((loss, norm))
@@ -292,17 +282,14 @@ class Run:
 
     def stale(self) -> bool:
         """Whether the last ``patience`` validations have all passed without a new best."""
-        if self.patience is None or not self.history.validation:
-            return False
-        return len(self.history.validation) - 1 - self.history.best >= self.patience
+        count = len(self.history.validation)
+        return self.patience is not None and count > 0 and count - 1 - self.history.best >= self.patience
 
     def fail(self, what: str) -> NoReturn:
         if self.folder is not None and checkpoints.exists(self.folder):
             what += f" (the checkpoint in {self.folder} is older, and finite)"
-        raise FloatingPointError(
-            f"{self.label}: {what}. Lower the learning rate or set clip_norm; if the closure of that step gives the "
-            "same from the weights before it, look for a logarithm, root or quotient of zero in the loss"
-        )
+        advice = "Lower the learning rate, set clip_norm, or look for a logarithm, root or quotient of 0 in the loss"
+        raise FloatingPointError(f"{self.label}: {what}. {advice}")
 
     def from_main(self, values: list) -> list:
         """The main process's ``values``, in every process."""
@@ -311,14 +298,3 @@ class Run:
 
             broadcast_object_list(values)
         return values
-
-
-def describe(model: nn.Module, optimizer: Optimizer) -> dict[str, str]:
-    """What must agree between a checkpoint and the run that continues it: shapes, types and optimiser settings."""
-    settings = {"optimizer": type(optimizer).__name__}
-    for name, value in model.state_dict().items():
-        settings[f"model.{name}"] = f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
-    for number, group in enumerate(optimizer.param_groups):
-        options = group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
-        settings |= {f"optimizer.{number}.{name}": str(value) for name, value in options.items()}
-    return settings
