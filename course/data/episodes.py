@@ -1,0 +1,143 @@
+r"""Episodes: small tasks drawn from a large labelled set, each with a support set to learn from and a query set to be judged by.
+
+The data set stays on the device as one tensor, and an episode is an index into it. So images, sounds and texts reach
+every meta-learner in the same form.
+
+Source: Vinyals et al., *Matching networks for one shot learning* (2016), section 2.2.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from course.data.sets import DataError, LabelledSet
+
+
+@dataclass
+class Episode:
+    """T tasks, each with its support and its query set (:eq:`maml-task`).
+
+    Attributes:
+        support_x: examples to learn from, ``[T, N * K, ...]``.
+        support_y: their targets, ``[T, N * K]`` class numbers 0 to N - 1, or ``[T, K, ...]`` values.
+        query_x: examples to be judged by, ``[T, queries, ...]``.
+        query_y: their targets.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks T."""
+        return len(self.support_x)
+
+
+class EpisodeSampler:
+    r"""Endless N-way K-shot episodes by number: ``sampler[i]`` is always the same :class:`Episode` for the same seed.
+
+    Each task draws N classes without replacement and in random order, numbers them 0 to N - 1, and draws K + n_query
+    different examples of each: the first K are its support set, the others its query set.
+
+    Args:
+        data: the labelled set; it is moved to ``device`` once and stays there.
+        n_way: classes N of a task.
+        k_shot: support examples K of each class.
+        n_query: query examples of each class.
+        tasks: tasks T of an episode.
+        seed: the seed of the whole sequence. The choice is made on the CPU, so that it is the same on every device.
+        device: where the episodes lie; ``None`` leaves the data where they are.
+
+    ``uint8`` examples come out as ``float32`` from 0 to 1, others as they are.
+
+    Raises:
+        DataError: if the set has fewer than ``n_way`` classes, or a class fewer than ``k_shot + n_query`` examples.
+        ValueError: if a size is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        data: LabelledSet,
+        n_way: int,
+        k_shot: int,
+        n_query: int,
+        tasks: int = 1,
+        *,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+    ):
+        sizes = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query, "tasks": tasks}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        self.n_way, self.k_shot, self.n_query, self.tasks, self.seed = n_way, k_shot, n_query, tasks, seed
+        self.x = data.x if device is None else data.x.to(device)
+        labels = data.y.cpu()
+        self.counts = torch.bincount(labels, minlength=len(data.classes))
+        self.require_enough(data)
+        self.starts = self.counts.cumsum(0) - self.counts
+        self.order = labels.argsort(stable=True)  # the examples of class c are order[starts[c] : starts[c] + counts[c]]
+        one_of_each = torch.arange(n_way)
+        self.support_y = one_of_each.repeat_interleave(k_shot).expand(tasks, -1).to(self.x.device)
+        self.query_y = one_of_each.repeat_interleave(n_query).expand(tasks, -1).to(self.x.device)
+
+    def require_enough(self, data: LabelledSet) -> None:
+        """Raise DataError if no task, or not every task, can be drawn."""
+        needed = self.k_shot + self.n_query
+        if len(data.classes) < self.n_way:
+            raise DataError(
+                f"{data.name} has {len(data.classes)} classes, {self.n_way}-way tasks need at least {self.n_way}: "
+                "lower n_way or add classes"
+            )
+        short = (self.counts < needed).nonzero().flatten().tolist()
+        if short:
+            named = ", ".join(f"{data.classes[label]!r} ({int(self.counts[label])})" for label in short[:5])
+            more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+            raise DataError(
+                f"{data.name}: {self.k_shot} shots and {self.n_query} queries need {needed} examples of each class; "
+                f"too few in {named}{more}: lower k_shot or n_query, add examples, or leave these classes out"
+            )
+
+    def __getitem__(self, number: int) -> Episode:
+        """Episode ``number``, from 0 on."""
+        if number < 0:
+            raise IndexError(f"episodes are numbered from 0 on without end, got {number}")
+        support, query = self.indices(number)
+        return Episode(self.take(support), self.support_y.clone(), self.take(query), self.query_y.clone())
+
+    def indices(self, number: int) -> tuple[Tensor, Tensor]:
+        """Positions in the data set of the support ``[T, N * K]`` and query ``[T, N * n_query]`` examples of an episode."""
+        generator = torch.Generator().manual_seed(mixed(self.seed, number))
+        labels = distinct(torch.full((self.tasks,), len(self.counts)), self.n_way, generator)  # [T, N]
+        chosen = distinct(self.counts[labels], self.k_shot + self.n_query, generator)  # [T, N, K + n_query]
+        positions = self.order[self.starts[labels].unsqueeze(-1) + chosen]
+        support, query = positions.split([self.k_shot, self.n_query], dim=-1)
+        return support.flatten(1), query.flatten(1)
+
+    def take(self, positions: Tensor) -> Tensor:
+        """The examples at ``positions``, gathered on the device of the data."""
+        flat = positions.flatten().to(self.x.device, non_blocking=True)
+        examples = self.x.index_select(0, flat).unflatten(0, positions.shape)
+        return examples.float().div_(255) if examples.dtype == torch.uint8 else examples
+
+
+def mixed(seed: int, number: int) -> int:
+    """One seed from two, so that neighbouring episodes and neighbouring seeds have unrelated generators (SplitMix64)."""
+    mask = 2**64 - 1
+    z = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return (z ^ (z >> 31)) >> 1
+
+
+def distinct(counts: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """For each entry c of ``counts [...]``, ``size`` different numbers below c in uniformly random order: ``[..., size]``.
+
+    Every number gets a random key; the ``size`` largest keys win. Numbers from c on have key -1 and never do.
+    """
+    numbers = torch.arange(int(counts.max()))
+    keys = torch.rand(*counts.shape, len(numbers), generator=generator)
+    return keys.masked_fill_(numbers >= counts.unsqueeze(-1), -1.0).topk(size).indices

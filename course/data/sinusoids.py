@@ -1,0 +1,85 @@
+r"""Sine waves as tasks: the smallest family of regression problems on which learning to learn pays.
+
+Source: Finn, Abbeel and Levine, *Model-agnostic meta-learning* (2017), section 5.1.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from torch import Tensor
+
+from course.data.episodes import Episode, mixed
+
+
+@dataclass(frozen=True)
+class SinusoidTasks:
+    r"""The family of waves :math:`y = A \sin(x - \phi) + \varepsilon`, one wave a task (:eq:`maml-sinusoid`).
+
+    Attributes:
+        amplitude: range of the amplitude A, uniform.
+        phase: range of the phase φ in radians, uniform.
+        x: range of the inputs, uniform.
+        noise: standard deviation of ε, the Gaussian noise of each target; the paper has none.
+    """
+
+    amplitude: tuple[float, float] = (0.1, 5.0)
+    phase: tuple[float, float] = (0.0, pi)
+    x: tuple[float, float] = (-5.0, 5.0)
+    noise: float = 0.0
+
+    def __post_init__(self):
+        for name in ("amplitude", "phase", "x"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} must be a range (low, high), got {(low, high)}")
+        if self.noise < 0:
+            raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
+
+    def sampler(
+        self, k_shot: int, n_query: int, tasks: int = 1, *, seed: int = 0, device: torch.device | str = "cpu"
+    ) -> "SinusoidSampler":
+        """Endless episodes of these tasks, each with ``k_shot`` support and ``n_query`` query points."""
+        return SinusoidSampler(self, k_shot, n_query, tasks, seed, torch.device(device))
+
+
+@dataclass(frozen=True)
+class SinusoidSampler:
+    """Episodes of sine waves by number: ``sampler[i]`` is always the same :class:`~course.data.Episode`.
+
+    Inputs and targets are ``[T, k_shot, 1]`` in the support and ``[T, n_query, 1]`` in the query set. The numbers are
+    drawn on the CPU, so that they are the same on every device.
+    """
+
+    family: SinusoidTasks
+    k_shot: int
+    n_query: int
+    tasks: int
+    seed: int
+    device: torch.device
+
+    def __post_init__(self):
+        for name in ("k_shot", "n_query", "tasks"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+    def __getitem__(self, number: int) -> Episode:
+        """Episode ``number``, from 0 on."""
+        if number < 0:
+            raise IndexError(f"episodes are numbered from 0 on without end, got {number}")
+        generator = torch.Generator().manual_seed(mixed(self.seed, number))
+        points = self.k_shot + self.n_query
+
+        def uniform(bounds: tuple[float, float], *shape: int) -> Tensor:
+            low, high = bounds
+            return low + (high - low) * torch.rand(self.tasks, *shape, generator=generator)
+
+        amplitude, phase = uniform(self.family.amplitude, 1, 1), uniform(self.family.phase, 1, 1)
+        x = uniform(self.family.x, points, 1)
+        y = amplitude * (x - phase).sin()
+        if self.family.noise:
+            y = y + self.family.noise * torch.randn(y.shape, generator=generator)
+        x, y = x.to(self.device), y.to(self.device)
+        split = self.k_shot
+        return Episode(x[:, :split], y[:, :split], x[:, split:], y[:, split:])
