@@ -1,0 +1,56 @@
+"""Where the files of a real data set lie: the reader's own folder first, then the cache of ``course data fetch``.
+
+``$COURSE_DATA/<name>/`` is the reader's and is only ever read. The cache is ``$COURSE_CACHE`` or the place that the
+operating system gives to caches.
+"""
+
+import os
+from pathlib import Path
+
+from course.data.sets import DataError
+
+
+def own_folder(name: str) -> Path | None:
+    """``$COURSE_DATA/<name>`` if it is there.
+
+    Raises:
+        DataError: if COURSE_DATA is set to something that is not a folder.
+    """
+    value = os.environ.get("COURSE_DATA")
+    if not value:
+        return None
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"COURSE_DATA={value} is not a folder: correct or unset it")
+    return folder / name if (folder / name).is_dir() else None
+
+
+def cache_folder(name: str) -> Path:
+    """The folder of a data set in the cache, whether it exists or not."""
+    value = os.environ.get("COURSE_CACHE")
+    if value:
+        return Path(value).expanduser() / name
+    import pooch
+
+    return Path(pooch.os_cache("everything-is-a-mapping")) / name
+
+
+def locate(name: str) -> Path:
+    """The folder to read a real data set from.
+
+    Raises:
+        DataError: if the set is neither in ``$COURSE_DATA`` nor in the cache.
+    """
+    own, cached = own_folder(name), cache_folder(name)
+    if own is not None:
+        return own
+    if cached.is_dir():
+        return cached
+    value = os.environ.get("COURSE_DATA")
+    looked = f"{Path(value) / name}" if value else f"$COURSE_DATA/{name} (COURSE_DATA is not set)"
+    raise DataError(f"{name} is not on this machine; looked for {looked} and {cached}: {remedy(name)}")
+
+
+def remedy(name: str) -> str:
+    """What to do about a missing or damaged set, in the words of the command line."""
+    return f"run `course data fetch {name}`, or let COURSE_DATA name a folder that holds a complete {name}/"
