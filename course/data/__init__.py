@@ -10,4 +10,13 @@ from course.data.registry import load
 from course.data.sets import DataError, LabelledSet, PairedViews
 from course.data.sinusoids import SinusoidTasks
 
-__all__ = ["DataError", "Episode", "EpisodeSampler", "LabelledSet", "PairedViews", "SinusoidTasks", "from_folder", "load"]
+__all__ = [
+    "DataError",
+    "Episode",
+    "EpisodeSampler",
+    "LabelledSet",
+    "PairedViews",
+    "SinusoidTasks",
+    "from_folder",
+    "load",
+]

@@ -1,4 +1,4 @@
-r"""Episodes: small tasks drawn from a large labelled set, each with a support set to learn from and a query set to be judged by.
+"""Episodes: small tasks from a large labelled set, each with a support set to learn from and a query set to judge by.
 
 The data set stays on the device as one tensor, and an episode is an index into it. So images, sounds and texts reach
 every meta-learner in the same form.
@@ -109,7 +109,7 @@ class EpisodeSampler:
         return Episode(self.take(support), self.support_y.clone(), self.take(query), self.query_y.clone())
 
     def indices(self, number: int) -> tuple[Tensor, Tensor]:
-        """Positions in the data set of the support ``[T, N * K]`` and query ``[T, N * n_query]`` examples of an episode."""
+        """Where in the data set the support ``[T, N * K]`` and query ``[T, N * n_query]`` examples of an episode lie."""
         generator = torch.Generator().manual_seed(mixed(self.seed, number))
         labels = distinct(torch.full((self.tasks,), len(self.counts)), self.n_way, generator)  # [T, N]
         chosen = distinct(self.counts[labels], self.k_shot + self.n_query, generator)  # [T, N, K + n_query]
@@ -125,7 +125,7 @@ class EpisodeSampler:
 
 
 def mixed(seed: int, number: int) -> int:
-    """One seed from two, so that neighbouring episodes and neighbouring seeds have unrelated generators (SplitMix64)."""
+    """One seed from two, so that neighbouring episodes, or seeds, have unrelated generators (SplitMix64)."""
     mask = 2**64 - 1
     z = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & mask
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
@@ -134,7 +134,7 @@ def mixed(seed: int, number: int) -> int:
 
 
 def distinct(counts: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """For each entry c of ``counts [...]``, ``size`` different numbers below c in uniformly random order: ``[..., size]``.
+    """For each entry c of ``counts [...]``, ``size`` different numbers below c in random order: ``[..., size]``.
 
     Every number gets a random key; the ``size`` largest keys win. Numbers from c on have key -1 and never do.
     """
