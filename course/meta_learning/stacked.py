@@ -27,16 +27,33 @@ MEANS_OVER_EXAMPLES = (F.cross_entropy, F.mse_loss, F.l1_loss, F.smooth_l1_loss,
 
 
 def stackable(model: nn.Module) -> bool:
-    """Whether ``model`` is a sequence of layers that this module knows how to stack."""
-    if isinstance(model, nn.Sequential):
-        return type(model).forward is nn.Sequential.forward and all(stackable(layer) for layer in model)
-    if isinstance(model, nn.Conv2d):
-        return model.padding_mode == "zeros"
-    if isinstance(model, NORMS):
-        return not model.track_running_stats
-    if isinstance(model, nn.Flatten):
-        return model.start_dim == 1 and model.end_dim == -1
-    return isinstance(model, (nn.Linear, ChannelsLast, *ELEMENTWISE, *CHANNELWISE))
+    """Whether ``model`` is a sequence of layers that this module knows how to stack.
+
+    Layers count by their exact class, since a subclass may compute something else. A parameter that two layers share
+    has one name and two places, hooks would be passed over, and both are left to the other ways of running.
+    """
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    shared = len(names) != len(list(model.parameters()))
+    return not shared and all(known(layer) for layer in model.modules())
+
+
+def known(layer: nn.Module) -> bool:
+    """Whether :func:`stacked_call` computes what this one layer computes, its children aside."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    if any(hooks):
+        return False
+    if isinstance(layer, nn.Sequential):
+        return type(layer).forward is nn.Sequential.forward
+    kind = type(layer)
+    if kind is nn.Conv2d:
+        return layer.padding_mode == "zeros"
+    if kind in NORMS:
+        return not layer.track_running_stats
+    if kind is nn.Flatten:
+        return layer.start_dim == 1 and layer.end_dim == -1
+    if kind is nn.MaxPool2d:
+        return not layer.return_indices
+    return kind in (nn.Linear, ChannelsLast, *ELEMENTWISE, *CHANNELWISE)
 
 
 def fold(x: Tensor) -> Tensor:
@@ -62,15 +79,18 @@ def stacked_call(model: nn.Module, params: Params, x: Tensor, prefix: str = "") 
         ``[T, B, ...]``, equal to calling ``model`` task by task.
     """
     if isinstance(model, nn.Sequential):
-        for name, layer in model.named_children():
+        for name, layer in model._modules.items():  # named_children() would skip a layer that is used twice
             x = stacked_call(layer, params, x, f"{prefix}{name}.")
         return x
     tasks = len(x)
     weight, bias = params.get(prefix + "weight"), params.get(prefix + "bias")
     if isinstance(model, nn.Linear):
+        rows = x.flatten(1, -2)
         if bias is None:
-            return torch.bmm(x, weight.transpose(1, 2))
-        return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+            out = torch.bmm(rows, weight.transpose(1, 2))
+        else:
+            out = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+        return out if x.dim() == 3 else out.unflatten(1, x.shape[1:-1])
     if isinstance(model, nn.Conv2d):
         out = F.conv2d(
             fold(x),
@@ -97,10 +117,23 @@ def summed_loss(loss: Loss, predictions: Tensor, targets: Tensor) -> Tensor:
 
     Torch's own losses average over the examples, so that T times the average over all tasks is the sum of the
     averages; any other loss is mapped over the tasks.
+
+    Raises:
+        ValueError: if a loss that compares value by value gets different shapes, which it would broadcast over tasks.
     """
-    if loss in MEANS_OVER_EXAMPLES:
-        return len(predictions) * loss(predictions.flatten(0, 1), targets.flatten(0, 1))
-    return torch.func.vmap(loss)(predictions, targets).sum()
+    if loss not in MEANS_OVER_EXAMPLES:
+        return torch.func.vmap(loss)(predictions, targets).sum()
+    if loss is not F.cross_entropy and predictions.shape != targets.shape:
+        raise ValueError(
+            f"{loss.__name__} compares value by value: predictions {list(predictions.shape)} and "
+            f"targets {list(targets.shape)} must have the same shape"
+        )
+    return len(predictions) * loss(predictions.flatten(0, 1), targets.flatten(0, 1))
+
+
+def stacked_copies(params: Params, tasks: int) -> Params:
+    """The same weights for each of ``tasks`` tasks, ``[T, ...]``, without a copy in memory."""
+    return {name: value.expand(tasks, *value.shape) for name, value in params.items()}
 
 
 def stacked_adapt(
@@ -128,6 +161,15 @@ def stacked_adapt(
             total = summed_loss(loss, stacked_call(model, params, x), y)
             gradients = torch.autograd.grad(total, tuple(params.values()), create_graph=second_order)
         params = {
-            name: value - lr * gradient for (name, value), gradient in zip(params.items(), gradients, strict=True)
+            name: value.sub(gradient, alpha=lr)
+            for (name, value), gradient in zip(params.items(), gradients, strict=True)
         }
     return params
+
+
+def stacked_query_loss(
+    model: nn.Module, params: Params, x: Tensor, y: Tensor, query_x: Tensor, query_y: Tensor, *, loss: Loss, **inner
+) -> Tensor:
+    """The sum of :func:`course.meta_learning.maml.query_loss` over tasks stacked along the first axis of the data."""
+    adapted = stacked_adapt(model, stacked_copies(params, len(x)), x, y, loss=loss, **inner)
+    return summed_loss(loss, stacked_call(model, adapted, query_x), query_y)

@@ -26,7 +26,9 @@ class ChannelsLast(nn.Module):
 
 
 def block(channels: int, filters: int) -> nn.Sequential:
-    r"""Convolution 3 × 3, batch normalisation, max-pooling 2 × 2, ReLU: ``[n, channels, h, w]`` to ``[n, filters, h/2, w/2]``.
+    r"""Convolution 3 × 3, batch normalisation, max-pooling 2 × 2, ReLU.
+
+    Images ``[n, channels, h, w]`` become ``[n, filters, h // 2, w // 2]``.
 
     The paper applies ReLU before the pooling. ReLU is monotone, so :math:`\max_i \mathrm{relu}(x_i) =
     \mathrm{relu}(\max_i x_i)`: the order changes no value, and pooling first leaves ReLU a quarter of the work.
@@ -80,7 +82,10 @@ class Conv4(nn.Sequential):
         initialise(self, generator)
 
     def embed(self, x: Tensor) -> Tensor:
-        """The vector of each image, before the head: ``[n, channels, size, size]`` to ``[n, filters * (size // 16) ** 2]``."""
+        """The vector of each image, before the head.
+
+        Images ``[n, channels, size, size]`` become vectors ``[n, filters * (size // 16) ** 2]``.
+        """
         for layer in list(self)[:-1]:
             x = layer(x)
         return x
