@@ -6,7 +6,7 @@ this registry.
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -141,7 +141,7 @@ def entry(name: str) -> Entry:
         DataError: if there is no set of this name; the message lists close ones.
     """
     if name not in REGISTRY:
-        raise DataError(f"there is no data set {name!r}; {suggestion(name, REGISTRY)}")
+        raise DataError(f"there is no data set {name!r}; {suggestion(name, list(REGISTRY))}")
     return REGISTRY[name]
 
 
@@ -174,11 +174,11 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
     return function(split=split, **options) if found.splits else function(**options)
 
 
-def suggestion(word: object, known: Any) -> str:
-    """``did you mean …?`` when something is close, and in any case what there is."""
+def suggestion(word: object, known: Sequence[str]) -> str:
+    """``did you mean …?`` when something is close, and in any case all that there are."""
     close = get_close_matches(str(word), known, n=1)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{meant}there {'is ' + ', '.join(known) if known else 'is none'}"
+    return f"{meant}there {'are: ' + ', '.join(known) if known else 'are none'}"
 
 
 def size(number: int) -> str:

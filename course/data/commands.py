@@ -1,0 +1,137 @@
+"""`course data list|fetch|verify`: what data there are and where, bring one here, and read one to the end."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from course.data.location import cache_folder, own_folder
+from course.data.registry import REGISTRY, Entry, entry, load, size
+from course.data.sets import DataError, LabelledSet
+
+
+def place(found: Entry) -> str:
+    """Where a data set is: ``embedded``, ``$COURSE_DATA``, ``cache``, ``incomplete`` or ``absent``."""
+    if found.kind == "embedded":
+        return "embedded"
+    if own_folder(found.name) is not None:
+        return "$COURSE_DATA"
+    there = [(cache_folder(found.name) / file.name).exists() for file in found.files]
+    if all(there):
+        return "cache"
+    parts = (cache_folder(found.name) / f"{file.name}.part" for file in found.files)
+    return "incomplete" if any(there) or any(part.exists() for part in parts) else "absent"
+
+
+def list_sets(options: argparse.Namespace) -> int:
+    """Print a table of all data sets and of where they are."""
+    rows = [("name", "kind", "where", "download", "licence")]
+    for found in REGISTRY.values():
+        download = size(found.bytes) if found.files else "-"
+        rows.append((found.name, found.kind, place(found), download, found.licence))
+    print(aligned(rows))
+    print(f"\nCOURSE_DATA: {os.environ.get('COURSE_DATA') or 'not set'}\ncache:       {cache_folder('x').parent}")
+    return 0
+
+
+def aligned(rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in columns of equal width."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def fetch_set(options: argparse.Namespace) -> int:
+    """Show what would be downloaded, ask, and download it."""
+    from course.data.download import fetch
+
+    found = entry(options.name)
+    if found.files:
+        print(terms(found))
+        require_consent(found, options.yes)
+    folder = fetch(found)
+    print(f"{found.name} is in {folder}")
+    if own_folder(found.name) is not None:
+        print(f"but {own_folder(found.name)} is there too, and is what will be read")
+    return 0
+
+
+def terms(found: Entry) -> str:
+    """What a reader should know before agreeing to a download."""
+    lines = [f"{found.name}: {found.title}", f"owner:   {found.citation}", f"licence: {found.licence}"]
+    lines += [f"file:    {file.url} ({size(file.bytes)})" for file in found.files]
+    return "\n".join([*lines, f"total:   {size(found.bytes)}, into {cache_folder(found.name)}"])
+
+
+def require_consent(found: Entry, agreed: bool) -> None:
+    """Ask for consent unless it was given with ``--yes``.
+
+    Raises:
+        DataError: if it is refused, or nobody is there to be asked.
+    """
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise DataError(
+            f"no one is here to agree to the download: read the licence, then run `course data fetch {found.name} --yes`"
+        )
+    try:
+        answer = input("Download? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise DataError("nothing was downloaded")
+
+
+def verify_sets(options: argparse.Namespace) -> int:
+    """Read each named set to the end, or each that is on this machine; the exit status is 1 if one is not right."""
+    chosen = [entry(name) for name in options.names]
+    chosen = chosen or [found for found in REGISTRY.values() if place(found) not in ("absent", "incomplete")]
+    failures = 0
+    for found in chosen:
+        started = time.perf_counter()
+        try:
+            what = contents(load(found.name))
+        except DataError as error:
+            failures += 1
+            print(f"FAIL  {found.name:10}  {error}")
+        else:
+            print(f"OK    {found.name:10}  {what} ({place(found)}, {time.perf_counter() - started:.1f} s)")
+    return int(failures > 0)
+
+
+def contents(data: object) -> str:
+    """What was loaded, in a few words."""
+    if isinstance(data, LabelledSet):
+        return f"{len(data):,} examples of {len(data.classes):,} classes, {list(data.x.shape[1:])} {data.x.dtype}"
+    return type(data).__name__
+
+
+def answered(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The action with a DataError as one line on standard error and exit status 1."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return action(options)
+        except DataError as error:
+            print(f"course: {error}", file=sys.stderr)
+            return 1
+
+    return run
+
+
+def add_parser(subparsers) -> None:
+    """Register ``course data list|fetch|verify``."""
+    parser = subparsers.add_parser("data", help="list, fetch and verify data sets")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    listing = actions.add_parser("list", help="all data sets, and where they are")
+    listing.set_defaults(run=answered(list_sets))
+    fetching = actions.add_parser("fetch", help="download a real data set from its owner, after asking")
+    fetching.add_argument("name", help="as `course data list` names it")
+    fetching.add_argument("--yes", action="store_true", help="agree to licence and size without being asked")
+    fetching.set_defaults(run=answered(fetch_set))
+    verifying = actions.add_parser("verify", help="read data sets to the end and compare with what they should hold")
+    verifying.add_argument("names", nargs="*", metavar="name", help="default: all that are on this machine")
+    verifying.set_defaults(run=answered(verify_sets))
