@@ -11,14 +11,20 @@ RECIPES = {
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the chosen recipe; the exit status is 1 when its data set is not to be had."""
+    """Run the chosen recipe; the exit status is 1 when its data set or the device is not to be had."""
+    from course import runtime
     from course.data import DataError
     from course.reproduce import mnist_cca, omniglot_maml
     from course.reproduce.results import RESULTS
 
     recipe = {"omniglot-maml": omniglot_maml.run, "mnist-cca": mnist_cca.run}[options.recipe]
     try:
-        path = recipe(options.preset, folder=options.output or RESULTS, device=options.device)
+        device = runtime.device(options.device)
+    except (ValueError, RuntimeError) as error:  # no such device: the message offers those that are there
+        print(f"course: {error}", file=sys.stderr)
+        return 1
+    try:
+        path = recipe(options.preset, folder=options.output or RESULTS, device=device)
     except DataError as error:
         print(f"course: {error}", file=sys.stderr)
         return 1
@@ -36,7 +42,8 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", choices=RECIPES)
-    parser.add_argument("--preset", choices=["quick", "full"], default="quick", help="laptop CPU, or the paper's setting")
+    presets = {"choices": ["quick", "full"], "default": "quick"}
+    parser.add_argument("--preset", **presets, help="minutes on a laptop, or the full setting")
     parser.add_argument("--device", help="cpu, cuda, mps; by default the fastest that is there")
     parser.add_argument("--output", type=Path, help="folder of the result file (default: the book's results)")
     parser.set_defaults(run=run)

@@ -8,8 +8,13 @@ import datetime
 import json
 import math
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import torch
+
+from course import checkpoints, runtime
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 
@@ -55,6 +60,43 @@ def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
     return Metric(name, mean, float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n, "seeds", **fields)
 
 
+class Clock:
+    """Seconds of work behind a result, over all starts of its run; of a killed start, up to its last checkpoint.
+
+    Args:
+        folder: where the run keeps its checkpoints, below which they are looked for.
+        keep: whether to note this start there; False for a process that is not the main one.
+    """
+
+    def __init__(self, folder: Path, *, keep: bool = True):
+        note, self.before = folder / "clock.json", 0.0
+        if note.exists():
+            last = json.loads(note.read_text(encoding="utf8"))
+            saved = [path.stat().st_mtime for path in folder.rglob(checkpoints.STATE)]
+            self.before = last["before"] + max([0.0, *(moment - last["started"] for moment in saved)])
+        self.started = time.time()
+        if keep:
+            write_whole(note, {"before": self.before, "started": self.started})
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until now."""
+        return self.before + time.time() - self.started
+
+
+def write_whole(path: Path, content: dict) -> None:
+    """Write a JSON file, whole or not at all; NaN is refused with ValueError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf8")
+    partial.replace(path)
+
+
+def measured_on(device: torch.device) -> dict[str, str | int | None]:
+    """:func:`course.runtime.environment` of a result computed on ``device``; a GPU that stood idle is left out."""
+    return runtime.environment() | {"device": device.type} | ({"gpu": None} if device.type == "cpu" else {})
+
+
 def result_path(recipe: str, preset: str, folder: Path | None = None) -> Path:
     """Where the result of ``recipe`` with ``preset`` lies (by default among the book's results)."""
     return (RESULTS if folder is None else Path(folder)) / f"{recipe}-{preset}.json"
@@ -84,10 +126,7 @@ def save_result(
         "environment": environment,
         "metrics": [asdict(metric) for metric in metrics],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf8")
-    partial.replace(path)
+    write_whole(path, result)
     return path
 
 
