@@ -3,20 +3,15 @@
     python benchmarks/cca.py --output book/results/bench-cca.json
 
 All fit the same arrays and ask for the same number of pairs, with default settings, one thread each (scikit-learn
-stops at its default limit of 500 iterations for some pairs, and says so). Times are taken in
-turn (A, B, A, B, ...), and the ratio is the median of the ratios of neighbours. Memory is the peak of a fresh process.
+stops at its default limit of 500 iterations for some pairs, and says so). Memory is the peak of a fresh process.
 """
 
-import argparse
-import datetime
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from time import perf_counter
+
+from measure import in_turn, main, peak
 
 PAIRS = 10
 COLUMNS = 100
@@ -57,65 +52,41 @@ def fit_sklearn(x, y, k=PAIRS):
     return CCA(n_components=k).fit(x, y).x_rotations_
 
 
+def variates_cca_zoo(x, y):
+    from cca_zoo.linear import CCA
+
+    return CCA(n_components=PAIRS).fit([x, y]).transform([x, y])
+
+
+def variates_sklearn(x, y):
+    from sklearn.cross_decomposition import CCA
+
+    return CCA(n_components=PAIRS).fit(x, y).transform(x, y)
+
+
+VARIATES: dict[str, Callable] = {"cca-zoo": variates_cca_zoo, "scikit-learn": variates_sklearn}
 FITS: dict[str, Callable] = {"course": fit_course, "cca-zoo": fit_cca_zoo, "scikit-learn": fit_sklearn}
-
-
-def seconds(action: Callable) -> float:
-    start = perf_counter()
-    action()
-    return perf_counter() - start
 
 
 def compare(peer: str, n: int, repeats: int, k: int = PAIRS) -> dict:
     """Median seconds of both and the median of the ratios peer / course."""
     x, y = data(n)
-    for name in ("course", peer):
-        FITS[name](x[:1000], y[:1000])  # imports and first calls
-    own, other = fit_course, FITS[peer]
-    times = [(seconds(lambda: own(x, y, k)), seconds(lambda: other(x, y, k))) for _ in range(repeats)]
-    return {
-        "what": f"seconds to fit, n={n:,}, {k} pairs",
-        "peer": peer,
-        "course_value": median(own for own, _ in times),
-        "peer_value": median(other for _, other in times),
-        "ratio": median(other / own for own, other in times),
-        "repeats": repeats,
-    }
+    row = {"what": f"seconds to fit, n={n:,}, {k} pairs", "peer": peer}
+    return row | in_turn(lambda: fit_course(x, y, k), lambda: FITS[peer](x, y, k), repeats)
 
 
-def accuracy() -> dict:
-    """Largest difference of each library's correlations from the exact ones (QR and SVD of the data), n = 10,000."""
+def compare_accuracy(peer: str) -> dict:
+    """Largest difference of the correlations from the exact ones (QR and SVD of the data), n = 10,000."""
     import numpy as np
-    from cca_zoo.linear import CCA as ZooCCA
-    from sklearn.cross_decomposition import CCA as SklearnCCA
 
     x, y = data(10_000)
     qx, qy = (np.linalg.qr(view - view.mean(0))[0] for view in (x, y))
     exact = np.linalg.svd(qx.T @ qy, compute_uv=False)[:PAIRS]
-
-    def of_variates(zx, zy):
-        return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(zx.T, zy.T, strict=True)])
-
-    found = {
-        "course": fit_course(x, y),
-        "cca-zoo": of_variates(*ZooCCA(n_components=PAIRS).fit([x, y]).transform([x, y])),
-        "scikit-learn": of_variates(*SklearnCCA(n_components=PAIRS).fit(x, y).transform(x, y)),
-    }
-    return {name: float(abs(np.sort(values)[::-1] - exact).max()) for name, values in found.items()}
-
-
-def peak() -> int:
-    """The largest resident memory of this process so far, in bytes.
-
-    Linux: not ``getrusage``, which starts from the size of the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    zx, zy = VARIATES[peer](x, y)
+    theirs = np.sort([np.corrcoef(a, b)[0, 1] for a, b in zip(zx.T, zy.T, strict=True)])[::-1]
+    own, other = (float(abs(values - exact).max()) for values in (fit_course(x, y), theirs))
+    row = {"what": "largest error of a correlation, n=10,000", "peer": peer, "repeats": 1}
+    return row | {"course_value": own, "peer_value": other, "ratio": other / own}
 
 
 def memory_of_fit(name: str, n: int) -> int:
@@ -174,36 +145,13 @@ def measure(repeats: int) -> list[dict]:
         compare("scikit-learn", 10_000, min(repeats, 3)) | {"goal": 100},
         compare("cca-zoo", 100_000, min(repeats, 7)) | {"goal": 5},
         compare("cca-zoo", 100_000, min(repeats, 5), k=COLUMNS),
+        compare_accuracy("cca-zoo"),
+        compare_accuracy("scikit-learn"),
         compare_memory("cca-zoo", 100_000) | {"goal": 8},
         {"what": f"MB above the start to stream {STREAMED:,} rows", "course_value": stream, "goal": 100},
         {"what": f"MB above the start to stream {STREAMED // 20:,} rows", "course_value": short, "goal": 100},
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
-    parser.add_argument("--repeats", type=int, default=15)
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started
-    rows = measure(options.repeats)
-
-    from course import runtime
-
-    result = {
-        "benchmark": "cca",
-        "setting": f"p = q = {COLUMNS}, float64, one thread",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "environment": runtime.environment(),
-        "rows": rows,
-        "error_of_correlations": accuracy(),
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf8")
-    for row in rows:
-        print(row)
-    print("largest error of a correlation:", result["error_of_correlations"])
-
-
 if __name__ == "__main__":
-    main()
+    main("cca", __doc__, f"p = q = {COLUMNS}, float64, one thread", measure, repeats=15)

@@ -9,7 +9,7 @@ Source: Vinyals et al., *Matching networks for one shot learning* (2016), sectio
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course.data.sets import DataError, LabelledSet
 
@@ -78,8 +78,8 @@ class EpisodeSampler:
         labels = data.y.cpu()
         self.counts = torch.bincount(labels, minlength=len(data.classes))
         self.require_enough(data)
-        self.starts = self.counts.cumsum(0) - self.counts
-        self.order = labels.argsort(stable=True)  # the examples of class c are order[starts[c] : starts[c] + counts[c]]
+        by_class = labels.argsort(stable=True).split(self.counts.tolist())
+        self.members = nn.utils.rnn.pad_sequence(by_class, batch_first=True, padding_value=-1)  # [classes, largest]
         one_of_each = torch.arange(n_way)
         self.support_y = one_of_each.repeat_interleave(k_shot).expand(tasks, -1).to(self.x.device)
         self.query_y = one_of_each.repeat_interleave(n_query).expand(tasks, -1).to(self.x.device)
@@ -109,18 +109,20 @@ class EpisodeSampler:
         return Episode(self.take(support), self.support_y.clone(), self.take(query), self.query_y.clone())
 
     def indices(self, number: int) -> tuple[Tensor, Tensor]:
-        """Where in the data set the support ``[T, N * K]`` and query ``[T, N * n_query]`` examples of an episode lie."""
+        """Positions in the data set of an episode's support ``[T, N * K]`` and query ``[T, N * n_query]`` examples."""
         generator = torch.Generator().manual_seed(mixed(self.seed, number))
-        labels = distinct(torch.full((self.tasks,), len(self.counts)), self.n_way, generator)  # [T, N]
-        chosen = distinct(self.counts[labels], self.k_shot + self.n_query, generator)  # [T, N, K + n_query]
-        positions = self.order[self.starts[labels].unsqueeze(-1) + chosen]
-        support, query = positions.split([self.k_shot, self.n_query], dim=-1)
+        labels = torch.rand(self.tasks, len(self.members), generator=generator).topk(self.n_way).indices  # [T, N]
+        members = self.members[labels]
+        keys = torch.rand(members.shape, generator=generator).masked_fill_(members < 0, -1)  # no example: never on top
+        chosen = keys.topk(self.k_shot + self.n_query).indices  # the largest of random keys: a random choice
+        support, query = members.gather(-1, chosen).split([self.k_shot, self.n_query], dim=-1)
         return support.flatten(1), query.flatten(1)
 
     def take(self, positions: Tensor) -> Tensor:
         """The examples at ``positions``, gathered on the device of the data."""
         flat = positions.flatten().to(self.x.device, non_blocking=True)
         examples = self.x.index_select(0, flat).unflatten(0, positions.shape)
+        # not examples / 255: a division that also changes the type is 25 times slower
         return examples.float().div_(255) if examples.dtype == torch.uint8 else examples
 
 
@@ -131,13 +133,3 @@ def mixed(seed: int, number: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
     return (z ^ (z >> 31)) >> 1
-
-
-def distinct(counts: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """For each entry c of ``counts [...]``, ``size`` different numbers below c in random order: ``[..., size]``.
-
-    Every number gets a random key; the ``size`` largest keys win. Numbers from c on have key -1 and never do.
-    """
-    numbers = torch.arange(int(counts.max()))
-    keys = torch.rand(*counts.shape, len(numbers), generator=generator)
-    return keys.masked_fill_(numbers >= counts.unsqueeze(-1), -1.0).topk(size).indices

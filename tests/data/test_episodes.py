@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.data import DataError, EpisodeSampler, LabelledSet
-from course.data.episodes import distinct, mixed
+from course.data.episodes import mixed
 
 
 def labelled(counts, shape=()):
@@ -67,14 +67,6 @@ def test_classes_and_examples_are_drawn_uniformly():
     assert (examples - 1 / 24).abs().max() < 5 * 0.0013
     first = data.y[episode.support_x[:, 0].long()]
     assert (torch.bincount(first, minlength=6) / 12_000 - 1 / 6).abs().max() < 5 * 0.0034
-
-
-@given(st.lists(st.integers(3, 50), min_size=1, max_size=6), st.integers(1, 3), st.integers(0, 1000))
-def test_distinct_numbers_lie_below_their_count(counts, size, seed):
-    drawn = distinct(torch.tensor(counts), size, torch.Generator().manual_seed(seed))
-    assert drawn.shape == (len(counts), size)
-    for row, count in zip(drawn.tolist(), counts, strict=True):
-        assert len(set(row)) == size and max(row) < count and min(row) >= 0
 
 
 def test_neighbouring_seeds_do_not_collide():

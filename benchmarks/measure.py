@@ -1,0 +1,77 @@
+"""What the benchmarks share: times taken in turn, the peak of memory, and the file that the book reads."""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+
+def seconds(action: Callable) -> float:
+    start = perf_counter()
+    action()
+    return perf_counter() - start
+
+
+def in_turn(own: Callable, other: Callable, repeats: int, scale: float = 1.0) -> dict:
+    """Median seconds of both, taken in turn (A, B, A, B, ...), and the median of the ratios of neighbours.
+
+    ``scale`` turns the seconds into another unit. Both are called once before: imports and first calls do not count.
+    """
+    own()
+    other()
+    times = [(seconds(own), seconds(other)) for _ in range(repeats)]
+    return {
+        "course_value": scale * median(mine for mine, _ in times),
+        "peer_value": scale * median(theirs for _, theirs in times),
+        "ratio": median(theirs / mine for mine, theirs in times),
+        "repeats": repeats,
+    }
+
+
+def peak() -> int:
+    """The largest resident memory of this process so far, in bytes.
+
+    Linux: not ``getrusage``, which starts from the size of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main(name: str, description: str, setting: str, measure: Callable[[int], list[dict]], repeats: int) -> None:
+    """The command line of a benchmark: measure, print, and write the table that the book's page `results` shows.
+
+    Each row has ``what``, ``course_value`` and, against a ``peer``, ``peer_value`` and ``ratio``; ``goal`` is the least
+    ratio, or the largest value where there is no peer.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    parser.add_argument("--repeats", type=int, default=repeats)
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started
+    rows = measure(options.repeats)
+
+    from course import runtime
+
+    result = {
+        "benchmark": name,
+        "setting": setting,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "environment": runtime.environment(),
+        "rows": rows,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    partial = options.output.with_suffix(".partial")
+    partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf8")
+    partial.replace(options.output)
+    for row in rows:
+        print(row)
