@@ -1,8 +1,9 @@
 """Checkpoints that survive a kill at any moment and that cannot run code when they are read.
 
-A checkpoint is a folder of two files: ``tensors-<step>.safetensors`` holds the tensors and ``state.json`` everything
-else, with the name and the SHA-256 of the tensor file. The tensors are written first; then ``state.json`` is replaced
-in one atomic operation. Until that moment the older checkpoint is in force, after it the newer one.
+A checkpoint is a folder of two files: ``tensors-<step>-<digest>.safetensors`` holds the tensors and ``state.json``
+everything else, with the name and the SHA-256 of the tensor file. The tensors are written first, under a name of their
+own; then ``state.json`` is replaced in one atomic operation. Until that moment the older checkpoint is in force, after
+it the newer one.
 """
 
 import hashlib
@@ -32,14 +33,14 @@ def save(folder: Path, step: int, tree: Tree) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     packed = pack(tree, tensors)
-    path = folder / f"tensors-{step}.safetensors"
-    save_file(tensors, path)
-    state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": digest(path), "tree": packed}
+    partial = folder / "tensors.partial"
+    save_file(tensors, partial)
+    sha256 = digest(partial)
+    path = publish(partial, folder / f"tensors-{step}-{sha256[:8]}.safetensors")
+    state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": sha256, "tree": packed}
     partial = folder / f"{STATE}.partial"
     partial.write_text(json.dumps(state), encoding="utf8")
-    for written in (path, partial):
-        to_disk(written)
-    partial.replace(folder / STATE)
+    publish(partial, folder / STATE)
     for outdated in folder.glob("tensors-*.safetensors"):
         if outdated != path:
             outdated.unlink()
@@ -114,10 +115,22 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def publish(partial: Path, path: Path) -> Path:
+    """Give a complete file its name; return it once file and name are on the disk and would survive a power cut."""
+    to_disk(partial)
+    partial.replace(path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        to_disk(path.parent)
+    return path
+
+
 def to_disk(path: Path) -> None:
-    """Wait until the file's content is on the disk, so that it also survives a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    """Wait until what a file or folder contains is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

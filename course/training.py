@@ -7,7 +7,7 @@ early stopping, clipping, schedules, checkpoints that survive a kill, and severa
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -96,21 +96,24 @@ def fit(
         model: the module whose ``state_dict`` is kept; it is trained in place, on the device it is on.
         closure: ``closure(t)`` computes the loss :math:`L_t`, leaves its gradient in the parameters and returns the
             loss, a detached scalar. For a run that can be resumed, ``t`` decides what data it draws, and other
-            randomness (dropout) comes from torch's global generators, whose state a checkpoint keeps.
+            randomness (dropout) comes from torch's global generators, whose state a checkpoint keeps. Lower precision
+            is the closure's affair: it wraps its forward pass in :func:`course.runtime.autocast`.
         optimizer: over the parameters to train; gradients are zeroed before each closure.
-        steps: number of steps in all, those before a resumption included.
+        steps: number of steps in all, those before a resumption included; a longer run may continue a shorter one.
         validate: returns named numbers; the first is called ``"loss"`` (low is good) or ``"accuracy"`` (high is good).
-        validate_every: steps between two validations; the last step is always followed by one.
+        validate_every: steps between two validations; the last step is always followed by one. 0: only the last is.
         patience: stop after this many validations in a row without a new best, and end with the weights of the best.
-        clip_norm: gradients are scaled down to this Euclidean norm, taken over all parameters.
+        clip_norm: a longer gradient is scaled down to this Euclidean norm, taken over all parameters together.
         scheduler: stepped after each step.
         checkpoint: a folder for one checkpoint, written at the end and every ``checkpoint_every`` steps.
         resume: continue from the checkpoint, if there is one. A finished run is restored and not continued.
             Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted one, as far as
             the device computes the same result twice.
-        accelerator: a ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights of
-            the main process; process i computes ``closure(t * P + i)``, the gradients are averaged, and only the main
-            process reports and writes. The model is on ``accelerator.device``; nothing is passed to ``prepare``.
+        accelerator: an ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights
+            of the main process; process i computes ``closure(t * P + i)``, the gradients are averaged (a parameter
+            without one counts as 0), and only the main process reports and writes. Buffers, such as the averages of
+            batch norm, are the main process's when it validates or saves. The model is on ``accelerator.device``;
+            nothing is passed to ``prepare``.
         label: the name in the progress bar and in messages.
 
     Returns:
@@ -119,9 +122,16 @@ def fit(
     Raises:
         FloatingPointError: if a loss, a gradient, a weight or a validation is NaN or infinite. The message names the
             step; the weights are of no use then, and the checkpoint is an earlier, finite one.
-        ValueError: if options contradict each other, or the checkpoint is damaged or that of another run.
+        ValueError: if options contradict each other, the closure leaves no gradient, or the checkpoint is damaged or
+            that of another run.
         FileExistsError: if the folder holds a checkpoint and ``resume`` is false.
+        NotADirectoryError: if ``checkpoint`` is a file.
     """
+    counts = {"steps": steps, "validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    if min(counts.values()) < 0:
+        raise ValueError(f"numbers of steps cannot be negative: {counts}")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm is {clip_norm}: give a positive norm, or None not to clip")
     if validate_every and validate is None:
         raise ValueError("validate_every is given, but not validate")
     if patience is not None and not (validate_every > 0 and patience > 0):
@@ -162,7 +172,16 @@ def fit(
 class Run:
     """One call of :func:`fit`: what its checkpoint holds, and what its processes share."""
 
-    def __init__(self, model, optimizer, scheduler, accelerator, folder, label, patience):
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        accelerator: "Accelerator | None",
+        folder: Path | None,
+        label: str,
+        patience: int | None,
+    ):
         self.model, self.optimizer, self.scheduler, self.accelerator = model, optimizer, scheduler, accelerator
         self.folder, self.label, self.patience = folder, label, patience
         self.processes = accelerator.num_processes if accelerator else 1
@@ -178,23 +197,31 @@ class Run:
         """Restore the checkpoint, if there is one, and return the number of steps that it has behind it."""
         if self.accelerator and self.device.type != self.accelerator.device.type:
             raise ValueError(f"the model is on {self.device}: move it to {self.accelerator.device}")
-        settings |= {"scheduler": type(self.scheduler).__name__, "processes": self.processes}
+        settings = settings | {"scheduler": type(self.scheduler).__name__, "processes": self.processes}
         self.settings = checkpoints.settings(self.model, self.optimizer)
         self.settings |= {name: str(value) for name, value in settings.items()}
-        state = None
-        if self.main and self.folder is not None and checkpoints.exists(self.folder):
+        [found] = self.from_main([self.find(resume) if self.main and self.folder is not None else None])
+        if isinstance(found, Exception):
+            raise found
+        if found is not None:
+            self.restore(found, steps)
+        else:
+            self.share([*self.model.parameters(), *self.model.buffers()])
+        return len(self.history.train_loss)
+
+    def find(self, resume: bool) -> dict | Exception | None:
+        """The checkpoint, if there is one; an error is returned, so that it can be raised in every process."""
+        try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise NotADirectoryError(f"{self.folder} is a file: let checkpoint name a folder, or one to be made")
+            self.folder.mkdir(parents=True, exist_ok=True)  # what cannot be written is known before the training
+            if not checkpoints.exists(self.folder):
+                return None
             if not resume:
                 raise FileExistsError(f"{self.folder} holds a checkpoint: pass resume=True, or delete the folder")
-            state = checkpoints.load(self.folder)
-        [state] = self.from_main([state])
-        if state is not None:
-            self.restore(state, steps)
-        elif self.processes > 1:
-            from accelerate.utils import broadcast
-
-            for tensor in self.model.state_dict().values():
-                tensor.copy_(broadcast(tensor))
-        return len(self.history.train_loss)
+            return checkpoints.load(self.folder)
+        except (OSError, ValueError) as error:
+            return error
 
     def restore(self, state: dict, steps: int) -> None:
         """Take over what an earlier process has saved, if it is the same run."""
@@ -216,6 +243,7 @@ class Run:
             self.fail(f"a weight is NaN or infinite after step {len(self.history.train_loss) - 1}")
         if self.folder is None:
             return
+        self.share(self.model.buffers())
         random = [checkpoints.random_state(self.device)]
         if self.processes > 1:
             from accelerate.utils import gather_object
@@ -232,6 +260,8 @@ class Run:
                 "random": random,
             }
             checkpoints.save(self.folder, len(self.history.train_loss), state)
+        if self.processes > 1:
+            self.accelerator.wait_for_everyone()  # no process returns before the checkpoint is there
 
     def record(self, loss: Tensor, clip_norm: float | None) -> None:
         """Average loss and gradients over the processes, clip, and note them without waiting for the device."""
@@ -243,16 +273,26 @@ class Run:
             )
         loss = loss.detach().clone()
         if self.processes > 1:
-            flat = torch.cat([loss.reshape(1).to(self.device), *(gradient.flatten() for gradient in gradients)])
-            mean = self.accelerator.reduce(flat, "mean")
-            loss, *means = mean.split([1, *(gradient.numel() for gradient in gradients)])
-            loss = loss[0]
-            for gradient, average in zip(gradients, means, strict=True):
-                gradient.copy_(average.view_as(gradient))
+            loss, gradients = self.averaged(loss)
         norm = get_total_norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
         if clip_norm is not None:
             clip_grads_with_norm_(self.trained, clip_norm, norm)
         self.unseen.append((loss, norm))
+
+    def averaged(self, loss: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Make the loss and each gradient the mean over the processes, in one exchange."""
+        for parameter in self.trained:
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+        if any(gradient.is_sparse for gradient in gradients):
+            raise ValueError("several processes cannot average sparse gradients: use an embedding with sparse=False")
+        flat = torch.cat([loss.reshape(1).to(self.device), *(gradient.flatten() for gradient in gradients)])
+        mean = self.accelerator.reduce(flat, "mean")
+        loss, *means = mean.split([1, *(gradient.numel() for gradient in gradients)])
+        for gradient, average in zip(gradients, means, strict=True):
+            gradient.copy_(average.view_as(gradient))
+        return loss[0], gradients
 
     def look(self) -> float:
         """Move the noted losses to the history, after a check that they are finite; return the last."""
@@ -267,6 +307,7 @@ class Run:
 
     def validate(self, validate: Callable[[], dict[str, float]]) -> None:
         """Note one validation, and keep a copy of the weights if it is the best so far and somebody asks for it."""
+        self.share(self.model.buffers())
         modes = [(module, module.training) for module in self.model.modules()]
         numbers = {name: float(value) for name, value in validate().items()}
         for module, mode in modes:
@@ -290,6 +331,15 @@ class Run:
             what += f" (the checkpoint in {self.folder} is older, and finite)"
         advice = "Lower the learning rate, set clip_norm, or look for a logarithm, root or quotient of 0 in the loss"
         raise FloatingPointError(f"{self.label}: {what}. {advice}")
+
+    @torch.no_grad()
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give these tensors the main process's values in every process."""
+        if self.processes > 1:
+            from accelerate.utils import broadcast
+
+            for tensor in tensors:
+                tensor.copy_(broadcast(tensor.contiguous()))
 
     def from_main(self, values: list) -> list:
         """The main process's ``values``, in every process."""
