@@ -74,9 +74,7 @@ def require_consent(found: Entry, agreed: bool) -> None:
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise DataError(
-            f"no one is here to agree to the download: read the licence, then run `course data fetch {found.name} --yes`"
-        )
+        raise DataError(f"nobody is there to agree: read the licence, then run `course data fetch {found.name} --yes`")
     try:
         answer = input("Download? [y/N] ")
     except EOFError:

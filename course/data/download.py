@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pooch
 import requests
+import urllib3
 from filelock import FileLock, Timeout
-from urllib3.exceptions import ReadTimeoutError
 
 from course import runtime
 from course.data.location import cache_folder
@@ -170,17 +170,17 @@ def receive(file: RemoteFile, part: Path, patience: Patience) -> None:
             write(answer, file, part, start)
     except requests.exceptions.SSLError as error:
         raise DataError(f"{file.url}: no trusted connection ({error}): check the clock and the network") from error
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Interrupted(failure(error, urlsplit(file.url).hostname)) from error
 
 
-def failure(error: requests.RequestException, host: str | None) -> str:
+def failure(error: Exception, host: str | None) -> str:
     """What went wrong on the way, in a reader's words."""
-    if isinstance(error, requests.Timeout) or any(isinstance(cause, ReadTimeoutError) for cause in error.args):
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return f"{host} did not answer in time"
     if isinstance(error, requests.ConnectionError):
         return f"no connection to {host}"
-    return f"the connection to {host} broke ({type(error).__name__})"
+    return f"the connection to {host} broke"
 
 
 def require_success(answer: requests.Response, file: RemoteFile) -> None:
@@ -203,7 +203,7 @@ def write(answer: requests.Response, file: RemoteFile, part: Path, start: int) -
     bar = runtime.progress(total=total, initial=start, unit="B", unit_scale=True, desc=file.name)
     with bar, part.open("ab") as stream:
         stream.truncate(start)
-        for chunk in answer.iter_content(CHUNK):
+        while chunk := answer.raw.read1(CHUNK, decode_content=False):  # what is there; iter_content waits for all of it
             stream.write(chunk)
             bar.update(len(chunk))
             if stream.tell() > limit:

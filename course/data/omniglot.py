@@ -22,7 +22,17 @@ DRAWERS = 20
 PARTS = {"images_background": (30, 964), "images_evaluation": (20, 659)}  # alphabets, characters
 BY_CHARACTER = {"train": (0, 1100), "validation": (1100, 1200), "test": (1200, 1623)}
 TRAIN_ALPHABETS = 25  # of the 30 background alphabets; the other 5 are for validation
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, BadZipFile, Image.DecompressionBombError)
+# What a damaged PNG or zip file makes Pillow and zipfile raise; RuntimeError is for a flag that says `encrypted`.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    zlib.error,
+    BadZipFile,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class Part:
         if self.path == archive:
             try:
                 self.archive = ZipFile(archive)
-            except (OSError, BadZipFile) as error:
+            except BROKEN as error:
                 raise DataError(f"{archive} is damaged or cut short ({error}): {remedy('omniglot')}") from error
 
     def files(self) -> list[str]:
@@ -138,7 +148,8 @@ def load_omniglot(
     x = np.empty((len(chosen), DRAWERS, size, size), dtype=np.uint8)
     for position, character in enumerate(chosen):
         ink = np.stack([character.part.ink(file) for file in character.files]).astype(np.float32)
-        x[position] = np.rint(255 * (weights @ ink @ weights.T))
+        narrowed = np.tensordot(ink, weights, (2, 1))  # [drawer, y, new x]
+        x[position] = np.rint(255 * np.tensordot(narrowed, weights, (1, 1)).swapaxes(1, 2))
     classes = [f"{character.alphabet}/{character.name}" for character in chosen]
     groups = [character.alphabet for character in chosen]
     pictures = torch.from_numpy(x)

@@ -183,7 +183,7 @@ def suggestion(word: object, known: Sequence[str]) -> str:
 
 def size(number: int) -> str:
     """A number of bytes for people: ``15.9 MB`` (10⁶ bytes)."""
-    return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.1f} kB"
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} kB"
 
 
 def licence_table() -> str:
