@@ -42,7 +42,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", choices=RECIPES)
-    presets = {"choices": ["quick", "full"], "default": "quick"}
+    presets = {"choices": ["quick", "full"], "default": "quick"}  # course.reproduce.results imports torch: not here
     parser.add_argument("--preset", **presets, help="minutes on a laptop, or the full setting")
     parser.add_argument("--device", help="cpu, cuda, mps; by default the fastest that is there")
     parser.add_argument("--output", type=Path, help="folder of the result file (default: the book's results)")

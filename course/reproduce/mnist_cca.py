@@ -16,7 +16,7 @@ from torch import Tensor
 from course import data, runtime
 from course.crossmodal.cca import CCA, column_correlations
 from course.crossmodal.nonlinear_cca import DeepCCA, KernelCCA, network
-from course.reproduce.results import measured_on, metric_over_seeds, save_result
+from course.reproduce.results import measured_on, metric_over_seeds, save_result, settings_of
 
 CORRELATION = "sum of correlations"
 TRAIN_CORRELATION = "sum of correlations, training pairs"
@@ -152,7 +152,7 @@ def run(preset: str, *, folder: Path | None = None, device: torch.device | str |
     Raises:
         DataError: if MNIST is not to be had; the message says how to get it.
     """
-    config = {"quick": MnistCCAConfig.quick, "full": MnistCCAConfig.full}[preset]()
+    config = settings_of(MnistCCAConfig, preset)
     device = runtime.device(device)
     begin = time.perf_counter()
     digits, test_digits = (data.load("mnist", split=split).to(device) for split in ("train", "test"))

@@ -26,7 +26,15 @@ from course import data, runtime, training
 from course.data import Episode, EpisodeSampler, LabelledSet
 from course.meta_learning.maml import MAML, MAMLConfig, adapted_predictions, interval95
 from course.representation.cnn import Conv4
-from course.reproduce.results import Clock, Metric, measured_on, metric_over_seeds, result_path, save_result
+from course.reproduce.results import (
+    Clock,
+    Metric,
+    measured_on,
+    metric_over_seeds,
+    result_path,
+    save_result,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -48,6 +56,7 @@ class OmniglotMAMLConfig:
         seeds: of initial weights, training tasks and test tasks. With one seed the intervals are over test tasks,
             with several they are over seeds.
         validate_every: outer steps between two validations, each followed by a checkpoint.
+        validation_tasks: how many tasks from validation characters each validation averages over.
         naming_steps, naming_batch, naming_rate: steps, images in a step and Adam's rate of the pretrained competitor.
         fine_tuning_steps: gradient steps of fine-tuning.
         fine_tuning_rates: the best one on validation characters is taken.
@@ -64,6 +73,7 @@ class OmniglotMAMLConfig:
     test_queries: int = 5
     episodes: int = 1_000
     validate_every: int = 500
+    validation_tasks: int = 100
     fine_tuning_steps: int = 10
     fine_tuning_rates: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
 
@@ -141,8 +151,9 @@ class Recipe:
         maml = MAML(self.conv4(n_way, settings.filters, seed), settings)
         maml.train(
             self.episodes("train", n_way, self.config.queries, tasks, seed),
-            validation=self.episodes("validation", n_way, self.config.test_queries, 20, seed),
+            validation=self.episodes("validation", n_way, self.config.test_queries, 10, seed),
             validate_every=self.config.validate_every,
+            validation_tasks=self.config.validation_tasks,
             **self.options(f"maml-{n_way}-way-seed-{seed}", settings.iterations, maml.optimizer()),
         )
         return maml
@@ -170,7 +181,7 @@ class Recipe:
         maml, namer = self.meta_learn(n_way, settings, seed), self.pretrain(settings.filters, seed)
         classifier = self.conv4(n_way, settings.filters, seed)
         steps = self.config.fine_tuning_steps
-        validation = self.episodes("validation", n_way, self.config.test_queries, 50, seed + 1)[0]
+        validation = self.episodes("validation", n_way, self.config.test_queries, self.config.validation_tasks, seed)[0]
 
         def rate_is_good(rate: float) -> float:
             return fine_tuned(classifier, namer, validation, rate, steps).mean().item()
@@ -251,7 +262,7 @@ def run(
     Raises:
         DataError: if Omniglot is not to be had; the message says how to get it.
     """
-    config = {"quick": OmniglotMAMLConfig.quick, "full": OmniglotMAMLConfig.full}[preset]()
+    config = settings_of(OmniglotMAMLConfig, preset)
     device = runtime.device(device)
     accelerator = launched(device)
     if accelerator:

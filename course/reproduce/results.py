@@ -11,11 +11,13 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from course import checkpoints, runtime
 
+PRESETS = ("quick", "full")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 
 
@@ -58,6 +60,16 @@ def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
     mean = math.fsum(values) / n
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     return Metric(name, mean, float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n, "seeds", **fields)
+
+
+Settings = TypeVar("Settings")
+
+
+def settings_of(kind: type[Settings], preset: str) -> Settings:
+    """The settings of a preset, from a class with a constructor for each: ``kind.quick()`` or ``kind.full()``."""
+    if preset not in PRESETS:
+        raise ValueError(f"there is no preset {preset!r}; choose {' or '.join(PRESETS)}")
+    return getattr(kind, preset)()
 
 
 class Clock:
