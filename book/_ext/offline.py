@@ -1,8 +1,8 @@
 """Keep every page to itself: no script from another host, no script that fails without one.
 
 Jupyter Book always loads sphinx-thebe, whose script names a CDN and throws an error on every page that does not use it.
-The course runs no code in the browser, so all of that extension's work is undone. The notebooks are also kept
-in step with what they execute: without an execution cache (`make book` drops it when `course` changes) all are read again.
+The course runs no code in the browser, so all of that extension's work is undone. The notebooks are also kept in step
+with what they execute: without an execution cache (`make book` drops it when `course` changes) all are read again.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tables that are never typed: results beside published numbers, benchmarks, licences, and the machine that built the book.
+"""Tables that are never typed: results beside published numbers, benchmarks, licences, and the machine of the build.
 
 Each directive writes Markdown from a file or from `course` and lets the page's own parser read it:
 
@@ -80,8 +80,8 @@ def result_markdown(recipe: str, folder: Path) -> str:
         environment = result["environment"]
         hardware = environment.get("gpu") or environment.get("cpu", "unknown")
         origins.append(
-            f"- `{preset}`: {result['date']}, {duration(result['seconds'])} on {hardware}, PyTorch {environment.get('torch')}, "
-            f"seeds {', '.join(map(str, result['seeds']))}; again with `{command}`"
+            f"- `{preset}`: {result['date']}, {duration(result['seconds'])} on {hardware}, "
+            f"PyTorch {environment.get('torch')}, seeds {', '.join(map(str, result['seeds']))}; again with `{command}`"
         )
     head = ("preset", "measured", "here (mean ± 95 %)", "over", "published")
     return table(head, rows) + "\n" + "\n".join(origins) + "\n"
