@@ -1,12 +1,23 @@
 """Result files: written whole, read back, and refused when they are something else."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from course.reproduce.results import Metric, load_result, metric_over_seeds, result_path, save_result
+from course.reproduce import results
+from course.reproduce.results import (
+    PRESETS,
+    Clock,
+    Metric,
+    load_result,
+    metric_over_seeds,
+    result_path,
+    save_result,
+    settings_of,
+)
 
 
 def save(folder, **changes):
@@ -50,3 +61,34 @@ def test_interval_over_seeds_is_students():
     assert metric.interval95 == pytest.approx((high - low) / 2)
     with pytest.raises(ValueError, match="at least 2 seeds"):
         metric_over_seeds("m", [1.0])
+
+
+def test_settings_of_a_preset_that_is_not_there():
+    kind = type("Kind", (), {"quick": lambda: 1, "full": lambda: 2})
+    assert [settings_of(kind, preset) for preset in PRESETS] == [1, 2]
+    with pytest.raises(ValueError, match="no preset 'huge'; choose quick or full"):
+        settings_of(kind, "huge")
+
+
+def test_clock_counts_a_killed_start_up_to_its_last_checkpoint(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(results.time, "time", lambda: now[0])
+    first = Clock(tmp_path)
+    now[0] = 1060.0
+    assert first.seconds == 60
+    for name, moment in (("a", 1010), ("b", 1050)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").touch()
+        os.utime(tmp_path / name / "state.json", (moment, moment))
+    now[0] = 2000.0  # killed at 1060; what came after the checkpoint of 1050 is lost
+    second = Clock(tmp_path)
+    assert second.seconds == 50
+    now[0] = 2003.0  # killed before it had written anything
+    third = Clock(tmp_path)
+    now[0] = 2010.0
+    assert third.seconds == 57
+
+
+def test_clock_of_a_process_that_is_not_the_main_one_leaves_no_note(tmp_path):
+    Clock(tmp_path / "run", keep=False)
+    assert list(tmp_path.iterdir()) == []
