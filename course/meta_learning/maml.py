@@ -319,8 +319,9 @@ class MAML:
 class Reptile(MAML):
     r"""Reptile: move the starting point towards the weights that the tasks lead to, without second derivatives.
 
-    .. math:: \theta \leftarrow \theta + \frac\varepsilon T \sum_{i=1}^T \bigl(\theta_K(\theta, S_i\cup Q_i) - \theta\bigr)
+    .. math:: \theta \leftarrow \theta + \frac\varepsilon T \sum_{i=1}^T \bigl(\theta_K(\theta, D_i) - \theta\bigr)
 
+    with all the data :math:`D_i = S_i \cup Q_i` of a task.
     This is :eq:`maml-reptile`; ε is ``config.outer_lr``. With one inner step it is training on all tasks jointly, so
     ``config.inner_steps`` should be at least 2.
     """
