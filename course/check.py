@@ -68,11 +68,20 @@ def device() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
+    from course.data import DataError
+    from course.data.location import own_folder
+    from course.data.registry import REGISTRY
+
     folder = os.environ.get("COURSE_DATA")
-    if folder and not Path(folder).is_dir():
-        yield Finding("FAIL", "data", f"COURSE_DATA={folder} is not a folder: correct or unset it")
+    if not folder:
+        yield Finding("-", "data", "COURSE_DATA is not set: embedded sets and the cache, see `course data list`")
+        return
+    try:
+        found = [name for name in REGISTRY if own_folder(name) is not None]
+    except DataError as error:
+        yield Finding("FAIL", "data", str(error))
     else:
-        yield Finding("OK" if folder else "-", "data", folder or "COURSE_DATA is not set: embedded data sets only")
+        yield Finding("OK", "data", f"{folder} holds {', '.join(found) or 'none of the sets that the course knows'}")
 
 
 def sandbox() -> Iterator[Finding]:

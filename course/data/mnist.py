@@ -50,7 +50,7 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
     elif split == "validation":
         x, y = x[border:], y[border:]
     digits = tuple("0123456789")
-    return LabelledSet(x, y, digits, digits, "mnist")
+    return LabelledSet(x, y, digits, digits, "mnist" if split is None else f"mnist ({split})")
 
 
 def read_part(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:

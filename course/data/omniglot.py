@@ -158,7 +158,8 @@ def load_omniglot(
         classes = [name + turned for turned in ("", " turned 90", " turned 180", " turned 270") for name in classes]
         groups *= 4
     y = torch.arange(len(classes)).repeat_interleave(DRAWERS)
-    return LabelledSet(pictures.reshape(-1, 1, size, size), y, tuple(classes), tuple(groups), "omniglot")
+    name = "omniglot" if split is None else f"omniglot ({split})"
+    return LabelledSet(pictures.reshape(-1, 1, size, size), y, tuple(classes), tuple(groups), name)
 
 
 def selected(folder: Path, split: str | None, split_by: str) -> list[Character]:
