@@ -52,5 +52,8 @@ def locate(name: str) -> Path:
 
 
 def remedy(name: str) -> str:
-    """What to do about a missing or damaged set, in the words of the command line."""
-    return f"run `course data fetch {name}`, or let COURSE_DATA name a folder that holds a complete {name}/"
+    """What to do about a missing or damaged set; a download helps only where no folder of the reader's comes first."""
+    own, fetch = own_folder(name), f"run `course data fetch {name}`"
+    if own is not None:
+        return f"put the complete set into {own}, or unset COURSE_DATA and {fetch}"
+    return f"{fetch}, or let COURSE_DATA name a folder that holds a complete {name}/"

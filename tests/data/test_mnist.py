@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from course.data import DataError, load, mnist
 
 COUNTS = {"train": 40, "t10k": 12}
-REMEDY = "run `course data fetch mnist`, or let COURSE_DATA name a folder"
+REMEDY = "put the complete set into .*/mnist, or unset COURSE_DATA and run `course data fetch mnist`"
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:

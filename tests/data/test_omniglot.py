@@ -19,7 +19,7 @@ ALPHABETS = {
     "images_background": {"Aleph": 2, "Beth": 1, "Gimel": 2},
     "images_evaluation": {"Daleth": 2, "Zayin": 1},
 }
-REMEDY = "run `course data fetch omniglot`, or let COURSE_DATA name a folder"
+REMEDY = "put the complete set into .*/omniglot, or unset COURSE_DATA and run `course data fetch omniglot`"
 
 
 def png(ink: np.ndarray) -> bytes:
@@ -192,7 +192,10 @@ def test_the_own_folder_wins_and_stays_untouched(home, pictures, tmp_path, monke
     load("omniglot")
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in home.iterdir()} == before
     monkeypatch.delenv("COURSE_DATA")
-    with pytest.raises(DataError, match=r"cache/omniglot/images_background\.zip is missing"):
+    message = (
+        r"cache/omniglot/images_background\.zip is missing.*: run `course data fetch omniglot`, or let COURSE_DATA"
+    )
+    with pytest.raises(DataError, match=message):
         load("omniglot")
     zipped(cache, pictures)
     assert len(load("omniglot").classes) == 8
