@@ -196,9 +196,9 @@ def require_success(answer: requests.Response, file: RemoteFile) -> None:
 
 
 def write(answer: requests.Response, file: RemoteFile, part: Path, start: int) -> None:
-    """Append the body of an answer to ``part``, from byte ``start`` on."""
-    announced = answer.headers.get("Content-Length")
-    total = start + int(announced) if announced else None
+    """Append the body of an answer to ``part``, from byte ``start`` on; urllib3 raises if it ends too early."""
+    announced = answer.raw.length_remaining
+    total = None if announced is None else start + announced
     limit = max(2 * file.bytes, 1 << 20)  # an endless answer must not fill the disk
     bar = runtime.progress(total=total, initial=start, unit="B", unit_scale=True, desc=file.name)
     with bar, part.open("ab") as stream:
@@ -213,8 +213,6 @@ def write(answer: requests.Response, file: RemoteFile, part: Path, start: int) -
                 )
         stream.flush()
         os.fsync(stream.fileno())
-    if total is not None and held(part) < total:
-        raise Interrupted(f"the connection ended after {held(part):,} of {total:,} bytes")
 
 
 def held(part: Path) -> int:

@@ -1,6 +1,7 @@
 """A real HTTP server on the loopback address that plays the owner of a data set in good and in bad manners."""
 
 import hashlib
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ class Owner:
 
     def __init__(self, files: dict[str, bytes]):
         self.files, self.manners, self.asked = files, {}, []
-        self.ended = threading.Event()
+        self.ended, self.faults = threading.Event(), []
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,16 +32,17 @@ class Owner:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: self.faults.append(sys.exception())
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         name, wanted = request.path.rsplit("/", 1)[-1], request.headers.get("Range")
         self.asked.append((name, wanted))
         manner = self.manners[name].pop(0) if self.manners.get(name) else "good"
-        kind, _, number = str(manner).partition(" ") if isinstance(manner, str) else ("cut", "", str(manner))
+        kind, number = ("cut", manner) if isinstance(manner, int) else split(manner)
         body = self.files.get(name)
         if kind == "status" or body is None:
-            request.send_error(int(number or 404))
+            request.send_error(number or 404)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and manner != "no ranges" else 0
         if start >= len(body) and start:
@@ -56,7 +58,7 @@ class Owner:
             request.send_header("Content-Length", str(len(body) - start))
         request.end_headers()
         with suppress(OSError):  # the other side hangs up, as some tests make it do
-            self.send(request.wfile, kind, int(number or 0), body[start:])
+            self.send(request.wfile, kind, number, body[start:])
 
     def send(self, stream, kind: str, number: int, body: bytes) -> None:
         if kind == "endless":
@@ -79,6 +81,12 @@ class Owner:
         return Entry(name, "real", "a small set", "free", "nobody (2026)", "course.data.mnist:load_mnist", files=files)
 
 
+def split(manner: str) -> tuple[str, int]:
+    """``hang 10`` as ``hang`` and 10; a manner without a number has 0."""
+    kind, _, number = manner.rpartition(" ")
+    return (kind, int(number)) if number.isdigit() else (manner, 0)
+
+
 @contextmanager
 def owner_of(files: dict[str, bytes]):
     """An :class:`Owner` that answers while the block runs."""
@@ -92,6 +100,7 @@ def owner_of(files: dict[str, bytes]):
         owner.server.shutdown()
         owner.server.server_close()
         thread.join()
+    assert not owner.faults, owner.faults  # a mistake in this file, not in what is tested
 
 
 def wait_until(condition, seconds: float = 60.0) -> None:

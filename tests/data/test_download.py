@@ -70,6 +70,13 @@ def test_goes_on_where_it_was_cut(owner, tmp_path):
     assert left(tmp_path / "small") == {"a.bin": BODY}
 
 
+def test_a_server_without_ranges_sends_all_again(owner, tmp_path):
+    owner.manners["a.bin"] = [70_000, "no ranges"]
+    fetch(owner.entry(), patience=QUICK, report=quiet)
+    assert owner.asked == [("a.bin", None), ("a.bin", "bytes=70000-")]
+    assert left(tmp_path / "small") == {"a.bin": BODY}
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     manners=st.lists(
@@ -173,6 +180,14 @@ def test_no_network(owner, tmp_path):
     entry = owner.entry()
     entry = replace(entry, files=(replace(entry.files[0], url=f"{address}/a.bin"),))
     with pytest.raises(DataError, match=r"no connection to 127\.0\.0\.1, 3 times in a row\. Check the network"):
+        fetch(entry, patience=QUICK, report=quiet)
+    assert left(tmp_path / "small") == {}
+
+
+def test_no_trusted_connection(owner, tmp_path):
+    entry = owner.entry()
+    entry = replace(entry, files=(replace(entry.files[0], url=entry.files[0].url.replace("http:", "https:")),))
+    with pytest.raises(DataError, match=r"no trusted connection .*: check the clock and the network"):
         fetch(entry, patience=QUICK, report=quiet)
     assert left(tmp_path / "small") == {}
 
