@@ -1,0 +1,38 @@
+"""The README: its example runs and its shapes are true, its links lead somewhere, its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from course.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+def test_the_example_runs_and_its_shapes_are_true(capsys):
+    [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert "steps=350" in example
+    names: dict = {}
+    exec(example.replace("steps=350", "steps=2"), names)
+    characters = names["characters"]
+    assert list(names["zx"].shape) == [1000, 4] and "each [1000, 4]" in example
+    assert f"images {list(characters.x.shape)}, {len(characters.classes):,} classes" in example
+    assert capsys.readouterr().out.strip() == "torch.Size([15, 5])" and "# [15, 5]" in example
+    assert torch.isfinite(names["classify"](names["task"].query_x[0])).all()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_links_lead_to_files(target):
+    assert (ROOT / target).exists()
+
+
+def test_the_two_commands_come_early_and_every_command_exists():
+    lines = README.splitlines()
+    first = next(number for number, line in enumerate(lines, 1) if "make book" in line)
+    assert first <= 25 and any("make test" in line for line in lines[:25])
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", README)) <= targets
+    assert set(re.findall(r"`course ([a-z]+)", README)) <= set(COMMANDS)
