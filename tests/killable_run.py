@@ -1,15 +1,17 @@
-"""A small training run for test_training.py, which kills it: ``python killable_run.py FOLDER how``.
+"""A small training run for test_training.py, which is killed and resumed: ``python killable_run.py FOLDER``.
 
-``how`` is ``whole`` (train to the end), ``points`` (killed at every stage of writing a checkpoint, one after the
-other) or ``random`` (killed after random times), each time resumed until it ends. The lives are forked processes, and
-every death is a SIGKILL.
+Three times the same run ends in a checkpoint in FOLDER: ``whole`` is left in peace, ``points`` is killed at every stage
+of writing a checkpoint, one after the other, and ``random`` after random times. The lives are forked processes, and
+every death is a SIGKILL. Printed are the numbers of deaths.
 """
 
+import json
 import os
 import random
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +19,7 @@ from torch import nn
 
 from course import checkpoints, training
 
-STEPS = 240
+STEPS = 90
 
 
 def parts():
@@ -68,29 +70,35 @@ def written(tensors, path):
     die()
 
 
-def replaced(partial, target):
-    os.replace(partial, target)
+def half_a_state(path, text, **options):
+    write_text(path, text[: len(text) // 2], **options)
     die()
 
 
-save_file = checkpoints.save_file
-POINTS = [  # what is replaced by what: half the tensors, all of them, state half-way, state replaced, clean-up begun
-    (checkpoints, "save_file", half_written),
-    (checkpoints, "save_file", written),
-    (checkpoints, "to_disk", die),
-    (Path, "replace", die),
-    (Path, "replace", replaced),
-    (Path, "unlink", die),
+def replaced(path, target):
+    replace(path, target)
+    die()
+
+
+save_file, write_text, replace = checkpoints.save_file, Path.write_text, Path.replace
+POINTS = [  # where a function is replaced by a deadly one, and at which of its calls within one checkpoint, of how many
+    (checkpoints, "save_file", half_written, 0, 1),
+    (checkpoints, "save_file", written, 0, 1),
+    (Path, "replace", die, 0, 2),
+    (Path, "replace", replaced, 0, 2),
+    (Path, "write_text", half_a_state, 0, 1),
+    (Path, "replace", die, 1, 2),
+    (Path, "replace", replaced, 1, 2),
+    (Path, "unlink", die, 0, 1),
 ]
 
 
-def deadly(point, after: int):
+def deadly(owner, name, deadly_function, after: int):
     """Replace a function by the deadly one at its ``after``-th call."""
-    owner, name, deadly_function = point
     original, calls = getattr(owner, name), iter(range(10**9))
 
-    def function(*arguments):
-        return deadly_function(*arguments) if next(calls) == after else original(*arguments)
+    def function(*arguments, **options):
+        return (deadly_function if next(calls) == after else original)(*arguments, **options)
 
     setattr(owner, name, function)
 
@@ -111,18 +119,37 @@ def life(folder: Path, prepare=lambda: None, seconds: float | None = None) -> in
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def main(folder: Path, how: str) -> None:
+def die_at_points(folder: Path) -> int:
+    """Die at each point of the first checkpoint of a life, and of a later one; return the number of deaths."""
     deaths = 0
-    if how == "points":
-        for after in (0, 2):  # at the first checkpoint of a life, and at a later one
-            for point in POINTS:
-                assert life(folder, lambda point=point, after=after: deadly(point, after)) == signal.SIGKILL
-                deaths += 1
-    while how == "random" and life(folder, seconds=random.uniform(0.02, 0.12)):
+    for checkpoint in (0, 2):
+        for owner, name, function, call, calls in POINTS:
+            after = checkpoint * calls + call
+            ended = life(folder, partial(deadly, owner, name, function, after))
+            assert ended == signal.SIGKILL, (name, function.__name__, after)
+            deaths += 1
+    return deaths
+
+
+def die_at_random(folder: Path, window: float) -> int:
+    """Die again and again within ``window`` seconds, until a life reaches its end; return the number of deaths."""
+    deaths = 0
+    while life(folder, seconds=random.uniform(0, window)):
         deaths += 1
-    life(folder)
-    print(deaths)
+        window *= 1.1  # so that it ends on a machine that became slow
+    return deaths
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)  # a forked process inherits no threads
+    train(folder / "warm-up")  # what torch loads at its first step is loaded once for all lives
+    start = time.perf_counter()
+    train(folder / "whole")
+    window = (time.perf_counter() - start) / 3
+    deaths = {"points": die_at_points(folder / "points"), "random": die_at_random(folder / "random", window)}
+    assert life(folder / "points") == 0
+    print(json.dumps(deaths))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +30,11 @@ def equal(first, second):
     if isinstance(first, list | tuple):
         return len(first) == len(second) and all(map(equal, first, second))
     return first == second
+
+
+def names(folder):
+    """The names of the files in a checkpoint's folder, without the digest of the tensors."""
+    return sorted(re.sub(r"-[0-9a-f]{8}\b", "", path.name) for path in folder.iterdir())
 
 
 def test_a_tree_comes_back_exactly(tmp_path):
@@ -70,7 +77,25 @@ def test_only_the_newest_is_kept(tmp_path):
     for step in (10, 20, 30):
         checkpoints.save(tmp_path, step, {"step": step, "x": torch.full((2,), step)})
     assert checkpoints.load(tmp_path)["step"] == 30
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json", "tensors-30.safetensors"]
+    assert names(tmp_path) == ["state.json", "tensors-30.safetensors"]
+
+
+def test_a_second_checkpoint_of_the_same_step_never_touches_the_first(tmp_path, monkeypatch):
+    """A kill between its tensors and its state must leave the first, though both are of one step."""
+    checkpoints.save(tmp_path, 5, {"x": torch.ones(2)})
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "write_text", killed)
+        checkpoints.save(tmp_path, 5, {"x": torch.zeros(2)})
+    assert torch.equal(checkpoints.load(tmp_path)["x"], torch.ones(2))
+    checkpoints.save(tmp_path, 5, {"x": torch.zeros(2)})
+    assert torch.equal(checkpoints.load(tmp_path)["x"], torch.zeros(2))
+    checkpoints.save(tmp_path, 5, {"x": torch.zeros(2)})  # the very same again
+    assert torch.equal(checkpoints.load(tmp_path)["x"], torch.zeros(2))
+    assert names(tmp_path) == ["state.json", "tensors-5.safetensors"]
 
 
 def test_what_cannot_be_kept_is_named(tmp_path):
@@ -119,14 +144,15 @@ def newer(path):
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        *[("tensors-5.safetensors", damage) for damage in (cut, flip, empty, os.remove)],
+        *[("tensors-5-*.safetensors", damage) for damage in (cut, flip, empty, os.remove)],
         *[("state.json", damage) for damage in (cut, empty, other_json, no_tree, newer)],
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_damage_is_noticed_and_the_remedy_named(tmp_path, name, damage):
     checkpoints.save(tmp_path, 5, TREE)
-    damage(tmp_path / name)
+    [path] = tmp_path.glob(name)
+    damage(path)
     with pytest.raises(ValueError, match=r"cannot be read \(.+\): restore it from a copy, or delete the folder"):
         checkpoints.load(tmp_path)
 
@@ -145,7 +171,7 @@ def test_a_failed_write_leaves_the_older_checkpoint(tmp_path, monkeypatch):
                 checkpoints.save(tmp_path, 2, {"x": torch.zeros(2)})
         assert torch.equal(checkpoints.load(tmp_path)["x"], torch.ones(2))
     checkpoints.save(tmp_path, 3, {"x": torch.zeros(2)})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json", "tensors-3.safetensors"]
+    assert names(tmp_path) == ["state.json", "tensors-3.safetensors"]
 
 
 def test_the_random_state_is_restored():
