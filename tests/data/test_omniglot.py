@@ -240,6 +240,19 @@ def test_a_picture_damaged_in_the_zip(home, pictures):
         load("omniglot")
 
 
+@pytest.mark.parametrize(("field", "value"), [(8, 1), (10, 99)], ids=["encrypted", "unknown compression"])
+def test_a_directory_of_the_zip_that_is_damaged(home, pictures, field, value):
+    zipped(home, pictures)
+    path = home / "images_evaluation.zip"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + field] = value  # in the entry of the first picture
+    path.write_bytes(data)
+    with refused(
+        r"images_evaluation\.zip: the picture images_evaluation/Daleth/character01/0001_01\.png cannot be read"
+    ):
+        load("omniglot")
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:120], lambda data: b"", lambda data: b"GIF89a" + data[6:]])
 def test_a_broken_picture_among_good_ones(home, pictures, damage):
     name = "images_background/Beth/character01/0001_07.png"
