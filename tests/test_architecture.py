@@ -9,7 +9,8 @@ COURSE = Path(__file__).parent.parent / "course"
 
 # From the top floor down. Names on one line are neighbours and know each other only where IMPORTS_BESIDE says so.
 FLOORS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"reproduce", "grading", "check"},
     {"applications"},
     {"crossmodal", "meta_learning"},
