@@ -1,0 +1,241 @@
+"""The built book in a real browser: offline, rendered, readable in light and dark, wide and narrow, and searchable."""
+
+import functools
+import http.server
+import io
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from book_files import BOOK, chapters
+from PIL import Image
+
+pytestmark = [pytest.mark.book, pytest.mark.browser]
+
+WIDTHS = (1280, 390)  # a laptop and a phone, in CSS pixels
+MATHS_IS_READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then(() => true) : true"
+# Formulas that are not typeset; those in which MathJax marks an error (its own element, or an unknown macro in red).
+UNTYPESET = "() => [...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
+MATHS_ERRORS = """() => document.querySelectorAll(
+    'mjx-merror, [data-mjx-error], mjx-container [style*="color: red"], mjx-container [mathcolor="red"]').length"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass
+class Visit:
+    """What one look at a page found."""
+
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    untypeset: int = 0
+    maths_errors: int = 0
+    overflow: dict[int, int] = field(default_factory=dict)
+
+
+class Visitor:
+    """One tab that opens page after page (a new tab for each would compile the theme's scripts each time)."""
+
+    def __init__(self, context):
+        self.page, self.visit = context.new_page(), Visit()
+        self.page.on("request", lambda request: self.visit.requests.append(request.url))
+        self.page.on("console", lambda text: text.type == "error" and self.visit.errors.append(text.text))
+        self.page.on("pageerror", lambda error: self.visit.errors.append(str(error)))
+
+    def look(self, address: str) -> Visit:
+        """Open an address and collect what goes wrong."""
+        self.visit = Visit()
+        self.page.goto(address)
+        self.page.wait_for_function(MATHS_IS_READY)
+        self.visit.untypeset = self.page.evaluate(UNTYPESET)
+        self.visit.maths_errors = self.page.evaluate(MATHS_ERRORS)
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.visit.overflow[width] = self.page.evaluate(OVERFLOW)
+        return self.visit
+
+
+def from_elsewhere(visit: Visit) -> list[str]:
+    return [url for url in visit.requests if not url.startswith(("file:", "data:", "blob:", "about:"))]
+
+
+@pytest.fixture(scope="module")
+def context(browser) -> Iterator:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(60_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context) -> Iterator:
+    page = context.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def visits(site, context) -> dict[str, Visit]:
+    """Every page of the book, opened once as a file."""
+    paths = sorted(path for path in site.rglob("*.html") if "_static" not in path.relative_to(site).parts)
+    visitor = Visitor(context)
+    found = {path.relative_to(site).as_posix(): visitor.look(path.as_uri()) for path in paths}
+    visitor.page.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(site) -> Iterator[str]:
+    """The address of the book served over HTTP, as `make serve` does."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def names_of_chapters() -> list[str]:
+    return [path.relative_to(BOOK).with_suffix("").as_posix() for path in chapters()]
+
+
+class TestEveryPage:
+    def test_opens_without_any_request_to_elsewhere(self, visits):
+        assert not {name: found for name, visit in visits.items() if (found := from_elsewhere(visit))}
+
+    def test_writes_no_error_to_the_console(self, visits):
+        assert not {name: visit.errors for name, visit in visits.items() if visit.errors}
+
+    def test_typesets_its_formulas(self, visits):
+        assert not {name: visit.untypeset for name, visit in visits.items() if visit.untypeset}
+        assert not {name: visit.maths_errors for name, visit in visits.items() if visit.maths_errors}
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_is_no_wider_than_the_window(self, visits, width):
+        assert not {name: visit.overflow[width] for name, visit in visits.items() if visit.overflow[width] > 0}
+
+
+def test_the_looking_sees_what_is_wrong(context, tmp_path):
+    """A page with every fault; the address in it belongs to nobody (RFC 2606)."""
+    broken = tmp_path / "broken.html"
+    broken.write_text(
+        '<script src="http://nowhere.invalid/x.js"></script><script>throw Error("broken")</script>'
+        '<span class="math">x</span><span class="math"><mjx-container><mjx-merror></mjx-merror></mjx-container></span>'
+        '<div style="width: 800px">wide</div>'
+    )
+    visitor = Visitor(context)
+    visit = visitor.look(broken.as_uri())
+    visitor.page.close()
+    assert from_elsewhere(visit) == ["http://nowhere.invalid/x.js"]
+    assert any("broken" in error for error in visit.errors)
+    assert (visit.untypeset, visit.maths_errors) == (1, 1)
+    assert visit.overflow[390] > 0 and visit.overflow[1280] == 0
+
+
+def test_the_map_links_to_every_chapter_and_to_nothing_else(site, page):
+    page.goto((site / "index.html").as_uri())
+    links = page.eval_on_selector_all("svg.map a", "links => links.map(link => link.getAttribute('href'))")
+    assert sorted(links) == sorted(f"{name}.html" for name in names_of_chapters())
+    later = page.locator("svg.map .later text")
+    assert later.count() >= 1
+    assert page.locator("svg.map a .later").count() == 0, "what comes later has no link"
+    in_the_book = {page.locator(f'svg.map a[href="{link}"] .name').text_content() for link in links}
+    assert not in_the_book & set(later.all_text_contents())
+
+
+def test_the_map_can_be_followed_by_keyboard(site, page):
+    page.goto((site / "index.html").as_uri())
+    page.locator("svg.map a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/crossmodal/cca.html")
+
+
+@pytest.mark.parametrize("over", ["file", "http"])
+@pytest.mark.parametrize("word, chapter", [("Lagrange", "crossmodal/cca"), ("Reptile", "meta_learning/maml")])
+def test_search_finds_a_word_offline(site, served, context, over, word, chapter):
+    address = served if over == "http" else site.as_uri()
+    visitor = Visitor(context)
+    visit = visitor.look(f"{address}/search.html?q={word}")
+    visitor.page.locator(f'#search-results li a[href*="{chapter}.html"]').first.wait_for()
+    assert not [url for url in visit.requests if not url.startswith(("data:", address))]
+    visitor.page.close()
+
+
+def test_search_finds_nothing_for_nonsense(served, page):
+    page.goto(f"{served}/search.html?q=xyzzyplugh")
+    page.get_by_text("did not match any documents").wait_for()
+    assert page.locator("#search-results li").count() == 0
+
+
+@pytest.mark.parametrize("name", [*names_of_chapters(), "exercises/crossmodal/cca"])
+def test_the_notebook_can_be_downloaded(served, site, page, name):
+    page.goto(f"{served}/{name}.html")
+    page.locator(".dropdown-download-buttons > button").click()
+    with page.expect_download() as download:
+        page.locator(".dropdown-download-buttons a", has_text=".ipynb").click()
+    assert Path(download.value.path()).read_bytes() == (site / "_sources" / f"{name}.ipynb").read_bytes()
+
+
+def test_the_switch_turns_the_page_dark_and_it_stays_dark(site, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    theme = "document.documentElement.dataset.theme"
+    assert page.evaluate(theme) == "light", "auto follows the system"
+    for _ in range(3):
+        page.locator("button.theme-switch-button:visible").first.click()
+        if page.evaluate("document.documentElement.dataset.mode") == "dark":
+            break
+    assert page.evaluate(theme) == "dark"
+    page.goto((site / "notation.html").as_uri())
+    assert page.evaluate(theme) == "dark", "the next page remembers"
+    context.close()
+
+
+def luminance(colour: tuple[int, ...]) -> float:
+    """Relative luminance by the accessibility guidelines (WCAG 2.2)."""
+    parts = [part / 255 for part in colour]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def legible_share(picture: bytes) -> float:
+    """The share of pixels whose contrast with the commonest colour is 4.5 or more: ink that can be read."""
+    pixels = Counter(Image.open(io.BytesIO(picture)).convert("RGB").get_flattened_data())
+    background = luminance(pixels.most_common(1)[0][0])
+    ratio = {c: (max(luminance(c), background) + 0.05) / (min(luminance(c), background) + 0.05) for c in pixels}
+    return sum(count for colour, count in pixels.items() if ratio[colour] >= 4.5) / pixels.total()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_are_readable(site, browser, scheme):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page, faint = context.new_page(), []
+    for name in names_of_chapters():
+        page.goto((site / f"{name}.html").as_uri())
+        page.wait_for_function(MATHS_IS_READY)
+        for figure in page.locator(".cell_output img").all():
+            if legible_share(figure.screenshot()) < 0.005:
+                faint.append(f"{name}: {figure.get_attribute('alt')}")
+    context.close()
+    assert not faint
+
+
+def test_faint_ink_is_seen():
+    def picture(ink):
+        image = Image.new("RGB", (20, 20), "white")
+        image.paste(ink, (0, 0, 20, 2))
+        stream = io.BytesIO()
+        image.save(stream, "png")
+        return stream.getvalue()
+
+    assert legible_share(picture("black")) == pytest.approx(0.1)
+    assert legible_share(picture("#cccccc")) == 0
