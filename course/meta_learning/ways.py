@@ -63,6 +63,7 @@ def parts_of(episode: Episode, size: int) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(each.split(size) for each in sets), strict=True)
 
 
+@torch.no_grad()  # for what surrounds this function: grad inside vmap works on, and leaves no graph behind
 def mapped_gradient(
     task_loss: Callable[..., Tensor], params: Params, part: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -77,7 +78,7 @@ def mapped_gradient(
         part: what differs between tasks, each ``[T, ...]``.
 
     Returns:
-        The sum of the losses, and of the gradients in the order of ``params``.
+        The sum of the losses, and of the gradients in the order of ``params``; neither is attached to a graph.
     """
     in_dims = (None, *(0 for _ in part))
     gradients, losses = torch.func.vmap(

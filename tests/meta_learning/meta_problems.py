@@ -1,0 +1,137 @@
+"""Networks, episodes and an objective of their own, for the tests of the meta-learners; everything in float64."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+from course.data import Episode
+from course.representation.cnn import Conv4
+
+WAYS = ("loop", "stacked", "vmap")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def randomised(model, seed=0, scale=0.5):
+    """The model in float64 with normal weights, those of normalisations included."""
+    draw = generator(seed)
+    with torch.no_grad():
+        for parameter in model.double().parameters():
+            parameter.copy_(scale * torch.randn(parameter.shape, generator=draw, dtype=torch.float64))
+    return model
+
+
+def mlp(inputs, outputs, activation=None):
+    norm = nn.BatchNorm1d(6, track_running_stats=False)
+    layers = (nn.Linear(inputs, 6), norm, activation or nn.Tanh(), nn.Linear(6, outputs))
+    return randomised(nn.Sequential(*layers))
+
+
+def waves(tasks=4, support=6, query=5, seed=0):
+    """Regression: noisy linear tasks of two inputs and one output."""
+    x = normal(tasks, support + query, 2, seed=seed)
+    y = (x * normal(tasks, 1, 2, seed=seed + 1)).sum(-1, keepdim=True) + 0.3 * normal(tasks, support + query, 1, seed=9)
+    return Episode(x[:, :support], y[:, :support], x[:, support:], y[:, support:])
+
+
+def blobs(tasks=3, ways=3, queries=2, shape=(2,), seed=0):
+    """Classification: a cloud for each class and task; one support example and ``queries`` of each class."""
+    each = 1 + queries
+    centres = normal(tasks, 1, ways, *shape, seed=seed)
+    x = (centres + 0.7 * normal(tasks, each, ways, *shape, seed=seed + 1)).flatten(1, 2)
+    y = torch.arange(ways).repeat(each).expand(tasks, -1).clone()
+    return Episode(x[:, :ways], y[:, :ways], x[:, ways:], y[:, ways:])
+
+
+@dataclass(frozen=True)
+class Problem:
+    model: nn.Module
+    episode: Episode
+    loss: object
+    lr: float
+
+    @property
+    def params(self):
+        return {name: value.detach().clone() for name, value in self.model.named_parameters()}
+
+    def options(self, steps):
+        return {"loss": self.loss, "lr": self.lr, "steps": steps}
+
+
+@cache
+def problem(name):
+    if name == "regression":
+        return Problem(mlp(2, 1), waves(), F.mse_loss, 0.1)
+    if name == "classification":
+        return Problem(mlp(2, 3), blobs(), F.cross_entropy, 0.3)
+    if name == "smoothed":  # a loss that is none of torch's own functions
+        return Problem(mlp(2, 3), blobs(), smoothed_cross_entropy, 0.3)
+    assert name == "conv4"
+    model = Conv4(3, filters=3, size=16, generator=generator()).double()
+    return Problem(model, blobs(tasks=2, shape=(1, 16, 16)), F.cross_entropy, 0.3)
+
+
+PROBLEMS = ("regression", "classification", "smoothed", "conv4")
+
+
+def smoothed_cross_entropy(scores, labels):
+    return F.cross_entropy(scores, labels, label_smoothing=0.1)
+
+
+def flat(params):
+    return torch.cat([value.flatten() for value in (params.values() if isinstance(params, dict) else params)])
+
+
+def objective(model, params, episode, *, loss, lr, steps):
+    """J by its definition, task by task and step by step; only first derivatives, none of the course's code."""
+    total = 0.0
+    for task in range(episode.tasks):
+        weights = params
+        for _ in range(steps):
+            weights = {name: value.detach().requires_grad_() for name, value in weights.items()}
+            error = loss(functional_call(model, weights, (episode.support_x[task],)), episode.support_y[task])
+            slopes = torch.autograd.grad(error, list(weights.values()))
+            weights = {n: (w - lr * s).detach() for (n, w), s in zip(weights.items(), slopes, strict=True)}
+        total += loss(functional_call(model, weights, (episode.query_x[task],)), episode.query_y[task]).item()
+    return total / episode.tasks
+
+
+@cache
+def slopes(name, steps, count=6, h=1e-6):
+    """Unit vectors, and the slopes of J along them by central differences."""
+    given = problem(name)
+    start, options = given.params, given.options(steps)
+    vectors = normal(count, len(flat(start)), seed=7)
+    vectors = vectors / vectors.norm(dim=1, keepdim=True)
+    found = []
+    for vector in vectors:
+        parts = vector.split([value.numel() for value in start.values()])
+        ends = [
+            objective(
+                given.model,
+                {n: v + s * p.view_as(v) for (n, v), p in zip(start.items(), parts, strict=True)},
+                given.episode,
+                **options,
+            )
+            for s in (h, -h)
+        ]
+        found.append((ends[0] - ends[1]) / (2 * h))
+    return vectors, torch.tensor(found, dtype=torch.float64)
+
+
+def slope_error(method, name, steps):
+    """Largest error of the slopes of the gradient that ``method`` computes, relative to the length of the gradient."""
+    given = problem(name)
+    gradient = flat(method(given.model, given.params, given.episode, **given.options(steps))[1])
+    vectors, expected = slopes(name, steps)
+    return ((vectors @ gradient - expected).abs().max() / gradient.norm()).item()
