@@ -523,24 +523,20 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, optimiz
 def test_patience_counts_on_across_a_resumption(tmp_path):
     values = [5.0, 3.0, 4.0, 3.5, 3.2, 1.0]
 
-    def train(folder, interrupt=10**9):
+    def train(folder, interrupt=None):
         model, closure, optimizer = problem()
-        calls = []
+        steps = []
 
-        def validate():
-            done = history_length[0] // 2
-            calls.append(done)
-            return {"loss": values[done - 1]}
-
-        history_length = [0]
-
-        def counted(step):
-            history_length[0] = step + 1
+        def noted(step):
+            steps.append(step)
             return interrupted(closure, interrupt)(step)
 
+        def validate():
+            return {"loss": values[(steps[-1] + 1) // 2 - 1]}
+
         options = {"validate": validate, "validate_every": 2, "patience": 3, "checkpoint": folder}
-        history = fit(model, counted, optimizer, steps=100, checkpoint_every=3, resume=True, **options)
-        return weights(model), history, len(calls)
+        history = fit(model, noted, optimizer, steps=100, checkpoint_every=3, resume=True, **options)
+        return weights(model), history, steps
 
     expected, whole, _ = train(tmp_path / "whole")
     assert len(whole.train_loss) == 10
@@ -549,8 +545,8 @@ def test_patience_counts_on_across_a_resumption(tmp_path):
     state, history, _ = train(tmp_path / "parts")
     assert history == whole
     assert same(state, expected)
-    again, history, calls = train(tmp_path / "parts")  # stopped: restored with its best weights, and not continued
-    assert (history, calls) == (whole, 0)
+    again, history, steps = train(tmp_path / "parts")  # stopped: restored with its best weights, and not continued
+    assert (history, steps) == (whole, [])
     assert same(again, expected)
 
 
