@@ -149,21 +149,24 @@ def stacked_adapt(
 ) -> Params:
     """:func:`course.meta_learning.maml.adapt` for T tasks at once: stacked weights in, adapted stacked weights out.
 
-    Differentiable with respect to ``params`` unless gradients are switched off; with ``first_order`` the inner
-    gradients count as constants.
+    Differentiable with respect to ``params`` where gradients are switched on and these require them; with
+    ``first_order`` the inner gradients count as constants.
     """
-    differentiable = torch.is_grad_enabled()
+    differentiable = torch.is_grad_enabled() and any(value.requires_grad for value in params.values())
     second_order = differentiable and not first_order
     for _ in range(steps):
         with torch.enable_grad():
-            if not differentiable:
-                params = {name: value.detach().requires_grad_() for name, value in params.items()}
+            params = {
+                name: value if differentiable and value.requires_grad else value.detach().requires_grad_()
+                for name, value in params.items()
+            }
             total = summed_loss(loss, stacked_call(model, params, x), y)
             gradients = torch.autograd.grad(total, tuple(params.values()), create_graph=second_order)
-        params = {
-            name: value.sub(gradient, alpha=lr)
-            for (name, value), gradient in zip(params.items(), gradients, strict=True)
-        }
+        with torch.set_grad_enabled(differentiable):
+            params = {
+                name: value.sub(gradient, alpha=lr)
+                for (name, value), gradient in zip(params.items(), gradients, strict=True)
+            }
     return params
 
 

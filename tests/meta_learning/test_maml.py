@@ -118,12 +118,12 @@ def impostor(kind, model, params, episode, *, loss, lr, steps):
         weights = dict(params)
         for step in range(steps):
             error = loss(functional_call(model, weights, (x,)), y)
-            forget = kind == "no create_graph" or (kind == "last step only" and step < steps - 1)
+            forget = kind == "no create_graph" or (kind == "only the last factor" and step < steps - 1)
             slopes = torch.autograd.grad(error, tuple(weights.values()), create_graph=not forget)
             if kind == "detached update":
                 slopes = [slope.detach() for slope in slopes]
             weights = {n: w - lr * s for (n, w), s in zip(weights.items(), slopes, strict=True)}
-            if kind == "detached statistics" and step == 0:
+            if kind == "all but the first" and step == 0:
                 weights = {n: w.detach() + (params[n] - params[n].detach()) for n, w in weights.items()}
         total = total + loss(functional_call(model, weights, (query_x,)), query_y)
     total = total / episode.tasks
@@ -131,7 +131,7 @@ def impostor(kind, model, params, episode, *, loss, lr, steps):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("kind", ["no create_graph", "detached update", "last step only", "detached statistics"])
+@pytest.mark.parametrize("kind", ["no create_graph", "detached update", "only the last factor", "all but the first"])
 def test_impostors_are_caught(kind, name):
     task, steps = problem(name), 3
     loss, _ = impostor(kind, task.model, task.params, task.episode, **task.options(steps))

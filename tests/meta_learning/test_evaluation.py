@@ -1,0 +1,114 @@
+"""The interval by its definition and by how often it holds the truth; scores by hand; settings."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from meta_problems import blobs, generator, normal, waves
+
+from course.meta_learning.config import MAMLConfig
+from course.meta_learning.evaluation import evaluate, interval95, task_scores
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=50))
+def test_the_interval_by_its_definition(values):
+    mean, half = interval95(torch.tensor(values))
+    exact = np.array(values, dtype=np.float32).astype(float)
+    assert mean == pytest.approx(exact.mean(), abs=1e-9)
+    assert half == pytest.approx(1.959964 * exact.std(ddof=1) / len(values) ** 0.5, abs=1e-9)
+
+
+def test_the_interval_holds_the_truth_in_95_of_100_cases():
+    accuracy = torch.randint(0, 16, (2000, 100), generator=generator()) / 15  # of 15 queries; the mean is 0.5
+    held = sum(abs(mean - 0.5) <= half for mean, half in map(interval95, accuracy))
+    assert 0.93 < held / 2000 < 0.965
+
+
+@pytest.mark.parametrize("values", [torch.ones(1), torch.ones(0), torch.ones(3, 2), torch.tensor(1.0)])
+def test_an_interval_needs_values_to_differ(values):
+    with pytest.raises(ValueError, match="at least two tasks"):
+        interval95(values)
+
+
+def test_scores_by_hand():
+    scores = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])
+    labels = torch.tensor([[0, 1], [1, 0]])
+    assert task_scores(scores, labels, F.cross_entropy).tolist() == [1.0, 0.5]
+    predictions, targets = normal(3, 4, 1), normal(3, 4, 1, seed=1)
+    expected = (predictions - targets).square().mean((1, 2))
+    torch.testing.assert_close(task_scores(predictions, targets, F.mse_loss), expected)
+
+
+def test_an_evaluation_takes_exactly_as_many_tasks_as_asked_in_order():
+    seen = []
+
+    class Sampler:
+        def __getitem__(self, number):
+            seen.append(number)
+            return waves(tasks=50, seed=number)
+
+    def predict(episode):
+        return episode.query_y + torch.arange(50.0).view(-1, 1, 1) + 50 * (len(seen) - 1)  # error i² in task i
+
+    result = evaluate(predict, Sampler(), 620, loss=F.mse_loss)
+    assert seen == list(range(13))
+    torch.testing.assert_close(result.values, torch.arange(620, dtype=torch.float64) ** 2)
+    assert (result.metric, result.n) == ("loss", 620)
+    assert result.mean == pytest.approx(result.values.mean().item())
+    assert result.interval95 == pytest.approx(1.959964 * result.values.std().item() / 620**0.5)
+    assert str(result) == f"loss {result.mean:.4f} ± {result.interval95:.4f} (620 tasks)"
+
+
+def test_six_hundred_tasks_are_the_default():
+    episode = blobs(tasks=200)
+    result = evaluate(lambda episode: F.one_hot(episode.query_y), [episode] * 3)
+    assert (result.metric, result.mean, result.interval95, result.n) == ("accuracy", 1.0, 0.0, 600)
+
+
+@pytest.mark.parametrize("tasks", [1, 0, -5])
+def test_too_few_tasks_are_refused(tasks):
+    with pytest.raises(ValueError, match=f"tasks={tasks}"):
+        evaluate(lambda episode: episode.query_y, [waves()], tasks)
+
+
+# --- settings
+
+
+def test_the_full_setting_is_the_paper_s():
+    five, twenty = MAMLConfig.full(), MAMLConfig.full(n_way=20)
+    assert (five.inner_lr, five.inner_steps, five.test_steps, five.meta_batch) == (0.4, 1, 3, 32)
+    assert (twenty.inner_lr, twenty.inner_steps, twenty.test_steps, twenty.meta_batch) == (0.1, 5, 5, 16)
+    for config in (five, twenty):
+        assert (config.iterations, config.outer_lr, config.filters, config.first_order) == (60_000, 1e-3, 64, False)
+    with pytest.raises(ValueError, match="10-way"):
+        MAMLConfig.full(10)
+
+
+def test_the_quick_setting_is_smaller():
+    quick, full = MAMLConfig.quick(), MAMLConfig.full()
+    for name in ("meta_batch", "iterations", "filters"):
+        assert getattr(quick, name) < getattr(full, name)
+
+
+@pytest.mark.parametrize("name", ["inner_lr", "outer_lr"])
+@pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_rate_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=f"{name}.*positive"):
+        MAMLConfig(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "3"])
+@pytest.mark.parametrize("name", ["inner_steps", "test_steps", "meta_batch", "iterations", "filters"])
+def test_a_count_must_be_a_whole_number(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        MAMLConfig(**{name: value})
+
+
+def test_no_inner_step_is_joint_training_but_no_task_is_nothing():
+    assert MAMLConfig(inner_steps=0, test_steps=0).inner_steps == 0
+    for name in ("meta_batch", "iterations", "filters"):
+        with pytest.raises(ValueError, match="at least 1, got 0"):
+            MAMLConfig(**{name: 0})
