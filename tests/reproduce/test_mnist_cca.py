@@ -50,6 +50,7 @@ def results(tmp_path_factory):
         patch.setattr(MnistCCAConfig, "quick", lambda: TINY)
         folders = [tmp_path_factory.mktemp("result") for _ in range(2)]
         for folder in folders:
+            torch.rand(1)  # the global generator is in another state each time
             assert mnist_cca.run("quick", folder=folder, device="cpu") == folder / "mnist-cca-quick.json"
     return [load_result("mnist-cca", "quick", folder) for folder in folders]
 
