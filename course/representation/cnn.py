@@ -4,7 +4,8 @@ r"""A convolutional network maps an image to a vector: what it sees in one place
 max-pooling and ReLU, then a linear head.
 
 Sources: Vinyals et al., *Matching networks for one shot learning* (2016) for the blocks; Finn, Abbeel and Levine,
-*Model-agnostic meta-learning* (2017), section 5.2, for the sizes.
+*Model-agnostic meta-learning* (2017), section 5.2, for the sizes (on Omniglot
+it has strides of 2 in place of the pooling).
 """
 
 import torch
@@ -17,9 +18,16 @@ class ChannelsLast(nn.Module):
     Convolution, batch normalisation and pooling on a CPU are faster on this layout, and each hands it on to the next.
     ``x.to(memory_format=torch.channels_last)`` leaves an image with *one* channel alone, because both layouts then hold
     the same bytes; the layers choose by the strides, so this module sets the strides too.
+
+    Images ``[n, channels, height, width]`` in, the same images out; ValueError for any other number of axes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() != 4:
+            raise ValueError(
+                f"images must be [n, channels, height, width], got {list(x.shape)}; "
+                "a single image needs a first axis: x[None]"
+            )
         _, channels, _, width = x.shape
         rows = x.permute(0, 2, 3, 1).flatten(2)  # [n, height, width * channels]
         return rows.unflatten(2, (width, channels)).permute(0, 3, 1, 2)
@@ -30,7 +38,7 @@ def block(channels: int, filters: int) -> nn.Sequential:
 
     Images ``[n, channels, h, w]`` become ``[n, filters, h // 2, w // 2]``.
 
-    The paper applies ReLU before the pooling. ReLU is monotone, so :math:`\max_i \mathrm{relu}(x_i) =
+    The papers apply ReLU before the pooling. ReLU is monotone, so :math:`\max_i \mathrm{relu}(x_i) =
     \mathrm{relu}(\max_i x_i)`: the order changes no value, and pooling first leaves ReLU a quarter of the work.
     The convolution has no bias because the normalisation would subtract it again. Normalisation always uses the
     statistics of the batch at hand: running averages would mix the tasks.
@@ -72,13 +80,14 @@ class Conv4(nn.Sequential):
         if side < 1:
             raise ValueError(f"Conv4 halves the image four times: size must be at least 16 pixels, got {size}")
         super().__init__()
-        self.layout = ChannelsLast()
-        self.block1 = block(channels, filters)
-        self.block2 = block(filters, filters)
-        self.block3 = block(filters, filters)
-        self.block4 = block(filters, filters)
-        self.flatten = nn.Flatten()
-        self.head = nn.Linear(filters * side * side, n_way)
+        with torch.random.fork_rng(devices=[], enabled=generator is not None):  # the layers draw weights of their own
+            self.layout = ChannelsLast()
+            self.block1 = block(channels, filters)
+            self.block2 = block(filters, filters)
+            self.block3 = block(filters, filters)
+            self.block4 = block(filters, filters)
+            self.flatten = nn.Flatten()
+            self.head = nn.Linear(filters * side * side, n_way)
         initialise(self, generator)
 
     def embed(self, x: Tensor) -> Tensor:

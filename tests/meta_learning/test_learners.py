@@ -1,0 +1,217 @@
+"""MAML and Reptile as learners: they train, resume, evaluate and adapt; and Reptile's update in closed form."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from meta_problems import WAYS, blobs, flat, generator, mlp, normal, problem, waves
+from torch import nn
+from torch.func import functional_call
+
+from course.data import Episode, SinusoidTasks
+from course.meta_learning.maml import MAML, MAMLConfig, Reptile, adapt, interval95, meta_gradient
+from course.representation.cnn import initialise
+
+CONFIG = MAMLConfig(inner_lr=0.1, inner_steps=2, test_steps=3, outer_lr=0.01, iterations=6)
+
+
+class Blobs:
+    """Endless classification episodes by number."""
+
+    def __init__(self, tasks=3):
+        self.tasks = tasks
+
+    def __getitem__(self, number):
+        return blobs(tasks=self.tasks, seed=100 + 2 * number)
+
+
+def learner(kind=MAML, config=CONFIG, **options):
+    return kind(mlp(2, 3), config, **options)
+
+
+def weights(learner):
+    return flat(learner.start).detach()
+
+
+# --- MAML
+
+
+def test_its_gradient_is_the_meta_gradient_at_its_start():
+    for first_order in (False, True):
+        maml = learner(config=replace(CONFIG, first_order=first_order))
+        loss, gradient = maml.gradient(blobs())
+        options = {"loss": F.cross_entropy, "lr": 0.1, "steps": 2, "first_order": first_order}
+        expected = meta_gradient(maml.model, dict(maml.model.named_parameters()), blobs(), **options)
+        torch.testing.assert_close((loss, gradient), expected)
+
+
+def test_a_training_step_is_adam_along_the_meta_gradient():
+    maml = learner()
+    before, (_, gradient) = weights(maml), maml.gradient(Blobs()[0])
+    history = maml.train(Blobs(), steps=1)
+    direction = flat(gradient)
+    expected = before - 0.01 * direction / (direction.abs() + 1e-8)  # Adam's first step
+    torch.testing.assert_close(weights(maml), expected)
+    assert history.train_loss == [pytest.approx(learner().gradient(Blobs()[0])[0].item())]
+
+
+@pytest.mark.parametrize("kind", [MAML, Reptile])
+def test_killed_and_resumed_it_ends_with_the_same_weights(kind, tmp_path):
+    whole, interrupted, resumed = (learner(kind) for _ in range(3))
+    history = whole.train(Blobs())
+    interrupted.train(Blobs(), steps=3, checkpoint=tmp_path / "run")
+    with torch.no_grad():
+        resumed.model[0].weight.zero_()  # what it starts from is in the checkpoint
+    again = resumed.train(Blobs(), checkpoint=tmp_path / "run", resume=True)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert not torch.equal(weights(interrupted), weights(whole))
+    assert again.train_loss == history.train_loss and len(history.train_loss) == CONFIG.iterations
+
+
+def test_training_reports_the_validation():
+    maml = learner()
+    history = maml.train(Blobs(), validation=Blobs(10), validate_every=2, validation_tasks=25)
+    assert history.validation_steps == [2, 4, 6]
+    assert history.validation[-1] == {"accuracy": pytest.approx(maml.evaluate(Blobs(10), 25).mean)}
+
+
+def regressor():
+    model = nn.Sequential(nn.Linear(1, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 1))
+    initialise(model, generator())
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (MAML, MAMLConfig(0.05, 1, test_steps=1, outer_lr=5e-3, iterations=300)),
+        (MAML, MAMLConfig(0.05, 1, test_steps=1, outer_lr=5e-3, iterations=300, first_order=True)),
+        (Reptile, MAMLConfig(0.05, 8, test_steps=8, outer_lr=0.5, iterations=300)),
+    ],
+    ids=["MAML", "first order", "Reptile"],
+)
+def test_it_learns_to_adapt_to_waves(kind, config):
+    maml = kind(regressor(), config, loss=F.mse_loss)
+    test = SinusoidTasks().sampler(k_shot=10, n_query=20, tasks=100, seed=1)
+    before = maml.evaluate(test, 200)
+    maml.train(SinusoidTasks().sampler(k_shot=10, n_query=10, tasks=10, seed=0))
+    after, unadapted = maml.evaluate(test, 200), maml.evaluate(test, 200, steps=0)
+    assert after.metric == "loss"
+    for worse in (before, unadapted):  # it is neither the first weights nor the last without their steps
+        gain, half = interval95(worse.values - after.values)  # on the same tasks
+        assert gain - half > 0.1 * after.mean
+
+
+# --- a new task
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_adapt_returns_the_model_of_a_new_task(way):
+    maml, episode = learner(tasks=way), blobs()
+    predictions = maml.predictions(episode)
+    before = weights(maml).clone()
+    for task in range(episode.tasks):
+        classify = maml.adapt(episode.support_x[task], episode.support_y[task])
+        torch.testing.assert_close(classify(episode.query_x[task]), predictions[task])
+        assert not classify(episode.query_x[task]).requires_grad
+    assert torch.equal(weights(maml), before)
+    unadapted = maml.adapt(episode.support_x[0], episode.support_y[0], steps=0)
+    torch.testing.assert_close(unadapted(episode.query_x[0]), maml.model(episode.query_x[0]))
+
+
+def test_steps_are_those_of_the_test_unless_given():
+    maml, episode = learner(), blobs()
+    torch.testing.assert_close(maml.predictions(episode), maml.predictions(episode, steps=3))
+    assert not torch.allclose(maml.predictions(episode), maml.predictions(episode, steps=2))
+
+
+def test_an_evaluation_scores_the_adapted_predictions():
+    maml = learner()
+    result = maml.evaluate(Blobs(4), 6)
+    scores = [maml.scores(episode, maml.predictions(episode)) for episode in (Blobs(4)[0], Blobs(4)[1])]
+    torch.testing.assert_close(result.values, torch.cat(scores)[:6])
+    assert result.metric == "accuracy"
+    separable = MAML(mlp(2, 3), replace(CONFIG, inner_lr=0.5, test_steps=20))
+    assert separable.evaluate(Blobs(10), 600).mean > 0.6  # chance is a third
+
+
+# --- frozen parameters, and refusals
+
+
+@pytest.mark.parametrize("kind", [MAML, Reptile])
+def test_frozen_parameters_stay(kind):
+    model = mlp(2, 3)
+    for parameter in model[0].parameters():
+        parameter.requires_grad_(False)
+    maml, before = kind(model, CONFIG), copy.deepcopy(model.state_dict())
+    maml.train(Blobs(), steps=2)
+    assert {name: torch.equal(before[name], value) for name, value in model.state_dict().items()} == {
+        name: name.startswith("0.") for name in before
+    }
+
+
+@pytest.mark.parametrize("kind", [MAML, Reptile])
+def test_a_learner_refuses_at_once_what_it_cannot_train(kind):
+    with pytest.raises(ValueError, match="track_running_stats=False"):
+        kind(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), CONFIG)
+    with pytest.raises(ValueError, match="got none"):
+        kind(mlp(2, 3).requires_grad_(False), CONFIG)
+    with pytest.raises(ValueError, match="'parallel'"):
+        kind(mlp(2, 3), CONFIG, tasks="parallel")
+    with pytest.raises(ValueError, match="an episode needs"):
+        kind(mlp(2, 3), CONFIG).gradient(Episode(*(each[0] for each in vars(blobs()).values())))
+
+
+# --- Reptile
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["regression", "classification", "conv4"])
+def test_reptile_moves_to_the_mean_of_the_adapted_weights(name, way):
+    task = problem(name)
+    config = MAMLConfig(inner_lr=task.lr, inner_steps=3, outer_lr=0.25)
+    reptile = Reptile(copy.deepcopy(task.model), config, loss=task.loss, tasks=way)
+    ends, losses = [], []
+    for x, y, query_x, query_y in zip(*vars(task.episode).values(), strict=True):
+        x, y = torch.cat([x, query_x]), torch.cat([y, query_y])
+        adapted = adapt(task.model, task.params, x, y, **task.options(3))
+        ends.append(flat(adapted))
+        losses.append(task.loss(functional_call(task.model, adapted, (x,)), y))
+    start = flat(task.params)
+    history = reptile.train([task.episode], steps=1)
+    torch.testing.assert_close(weights(reptile), start + 0.25 * (torch.stack(ends).mean(0) - start))
+    assert history.train_loss[0] == pytest.approx(torch.stack(losses).mean().item())
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_reptile_on_bowls_has_the_closed_form(steps):
+    roots, centres, theta = normal(3, 4, 4), normal(3, 4, seed=1), normal(4, seed=2)
+    targets = roots @ centres.unsqueeze(-1)
+    model = nn.Linear(4, 1, bias=False).double()
+    model.weight.data = theta[None].clone()
+    config = MAMLConfig(inner_lr=0.15, inner_steps=steps, outer_lr=1.0)
+    reptile = Reptile(model, config, loss=lambda p, t: 2 * (p - t).square().mean())  # ½ (θ - c)ᵀ A (θ - c)
+    _, direction = reptile.gradient(Episode(roots, targets, roots, targets))
+    m = torch.linalg.matrix_power(torch.eye(4, dtype=torch.float64) - 0.15 * roots.mT @ roots, steps)
+    away = (theta - centres).unsqueeze(-1)
+    torch.testing.assert_close(direction["weight"][0], (away - m @ away).mean(0)[:, 0])
+
+
+def test_with_one_step_reptile_is_joint_training():
+    episode = waves(support=5, query=5)
+    reptile = Reptile(mlp(2, 1), replace(CONFIG, inner_steps=1), loss=F.mse_loss)
+    _, direction = reptile.gradient(episode)
+    together = Episode(*(torch.cat([episode.support_x, episode.query_x], 1),
+                         torch.cat([episode.support_y, episode.query_y], 1)) * 2)  # fmt: skip
+    joint = MAML(mlp(2, 1), replace(CONFIG, inner_steps=0), loss=F.mse_loss).gradient(together)[1]
+    torch.testing.assert_close(flat(direction), 0.1 * flat(joint))
+
+
+def test_a_step_of_several_processes_is_a_step_on_all_their_tasks():
+    """What the training loop averages over processes is the gradient of the tasks taken together."""
+    maml, parts = learner(), [Blobs()[number] for number in range(2)]
+    together = Episode(*(torch.cat(pair) for pair in zip(*(vars(part).values() for part in parts), strict=True)))
+    mean = sum(flat(maml.gradient(part)[1]) for part in parts) / 2
+    torch.testing.assert_close(flat(maml.gradient(together)[1]), mean)
