@@ -80,17 +80,24 @@ class OmniglotMAMLConfig:
     @classmethod
     def quick(cls) -> "OmniglotMAMLConfig":
         """One seed and small networks: ten minutes on one core of a laptop."""
-        five_way = MAMLConfig(test_steps=3, outer_lr=3e-3, meta_batch=4, iterations=4_000, filters=32)
-        twenty_way = MAMLConfig(test_steps=3, outer_lr=3e-3, meta_batch=2, iterations=1_000, filters=32)
-        return cls(five_way, twenty_way, queries=3, decay=True, seeds=(0,), naming_steps=1_000, naming_rate=3e-3)
+        smaller = {"outer_lr": 3e-3, "filters": 32}
+        return cls(
+            five_way=MAMLConfig(inner_lr=0.1, test_steps=3, meta_batch=4, iterations=3_000, **smaller),
+            twenty_way=MAMLConfig(inner_lr=0.4, test_steps=5, meta_batch=2, iterations=1_500, **smaller),
+            queries=3,
+            decay=True,
+            seeds=(0,),
+            naming_steps=1_000,
+            naming_rate=3e-3,
+            episodes=600,
+        )
 
     @classmethod
     def full(cls) -> "OmniglotMAMLConfig":
         """The paper's setting, with three seeds: hours on a GPU."""
-        five_way, twenty_way = MAMLConfig.full(5), MAMLConfig.full(20)
         return cls(
-            five_way,
-            twenty_way,
+            five_way=MAMLConfig.full(5),
+            twenty_way=MAMLConfig.full(20),
             queries=1,
             decay=False,
             seeds=(0, 1, 2),
