@@ -112,8 +112,8 @@ def fit(
         accelerator: an ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights
             of the main process; process i computes ``closure(t * P + i)``, the gradients are averaged (a parameter
             without one counts as 0), and only the main process reports and writes. Buffers, such as the averages of
-            batch norm, are the main process's when it validates or saves. The model is on ``accelerator.device``;
-            nothing is passed to ``prepare``.
+            batch norm, are the main process's at validations, checkpoints and the end. The model is on
+            ``accelerator.device``; nothing is passed to ``prepare``.
         label: the name in the progress bar and in messages.
 
     Returns:
@@ -241,9 +241,9 @@ class Run:
         finite = torch.stack([parameter.detach().isfinite().all() for parameter in self.trained]).all()
         if not finite:
             self.fail(f"a weight is NaN or infinite after step {len(self.history.train_loss) - 1}")
+        self.share(self.model.buffers())
         if self.folder is None:
             return
-        self.share(self.model.buffers())
         random = [checkpoints.random_state(self.device)]
         if self.processes > 1:
             from accelerate.utils import gather_object

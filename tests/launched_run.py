@@ -5,6 +5,7 @@ Each process writes what it ended with to ``FOLDER/<process>.json`` and ``FOLDER
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -54,8 +55,8 @@ def train_branches(accelerator, processes, seed):
     return model, history
 
 
-def train_net(accelerator, folder, steps, resume=False):
-    """A network with batch norm and dropout, whose processes draw different random numbers."""
+def train_net(accelerator, **options):
+    """A network with batch norm and dropout, whose processes draw different random numbers; its model and history."""
     torch.manual_seed(accelerator.process_index)
     model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
@@ -66,27 +67,13 @@ def train_net(accelerator, folder, steps, resume=False):
         loss.backward()
         return loss.detach()
 
-    def validate():
-        return {"loss": float(accelerator.process_index)}  # each has its own, the main one counts
-
-    training.fit(
-        model,
-        closure,
-        optimizer,
-        steps=steps,
-        validate=validate,
-        validate_every=3,
-        checkpoint=folder,
-        checkpoint_every=3,
-        resume=resume,
-        accelerator=accelerator,
-    )
-    return model.state_dict()
+    history = training.fit(model, closure, optimizer, accelerator=accelerator, **options)
+    return model.state_dict(), history
 
 
-def refusal(function, *arguments) -> str:
+def refusal(function, *arguments, **options) -> str:
     try:
-        function(*arguments)
+        function(*arguments, **options)
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return "none"
@@ -109,24 +96,31 @@ def main(folder: Path) -> None:
     written, save = [], checkpoints.save
 
     def counted(place, step, tree):
+        time.sleep(0.2)  # the other process must not have returned before the checkpoint is there
         written.append(step)
         save(place, step, tree)
 
     checkpoints.save = counted
     branches, history = train_branches(accelerator, accelerator.num_processes, seed=me)
     tensors = {f"branches.{name}": value for name, value in branches.state_dict().items()}
-    whole = train_net(accelerator, folder / "whole", STEPS)
-    train_net(accelerator, folder / "parts", STEPS // 2)
-    there = checkpoints.exists(folder / "parts")
-    parts = train_net(accelerator, folder / "parts", STEPS, True)
-    tensors |= {f"whole.{name}": value for name, value in whole.items()}
-    tensors |= {f"parts.{name}": value for name, value in parts.items()}
+    whole, parts = ({"checkpoint": folder / name, "checkpoint_every": 3} for name in ("whole", "parts"))
+    train_net(accelerator, steps=STEPS // 2, **parts)
+    there = len(checkpoints.load(folder / "parts")["history"]["train_loss"])
+    runs = {"parts": train_net(accelerator, steps=STEPS, resume=True, **parts)}
+    runs["whole"] = train_net(accelerator, steps=STEPS, **whole)
+    runs["unsaved"] = train_net(accelerator, steps=STEPS)
+    values = iter([[3.0, 1.0, 2.0, 0.0], [0.0, 1.0, 2.0, 3.0]][me])  # by its own, process 1 would end with the first
+    options = {"validate": lambda: {"loss": next(values)}, "validate_every": 3, "patience": 4}
+    runs["validated"] = train_net(accelerator, steps=STEPS, **options)
+    for run, (state, _) in runs.items():
+        tensors |= {f"{run}.{name}": value for name, value in state.items()}
     facts = {
         "processes": accelerator.num_processes,
         "train_loss": history.train_loss,
+        "validation": runs["validated"][1].validation,
         "written": written,
         "there": there,
-        "exists": refusal(train_net, accelerator, folder / "whole", STEPS),
+        "exists": refusal(train_net, accelerator, steps=STEPS, **whole),
         "sparse": refusal(train_sparse, accelerator),
     }
     save_file(tensors, folder / f"{me}.safetensors")

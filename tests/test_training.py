@@ -642,6 +642,16 @@ def test_two_processes_resume_bit_for_bit_and_agree(launched):
         for each in tensors:
             assert torch.equal(each[f"whole.{name}"], expected), name
             assert torch.equal(each[f"parts.{name}"], expected), name
+            assert torch.equal(each[f"unsaved.{name}"], expected), name
+
+
+def test_what_the_main_process_validates_counts_in_every_process(launched):
+    tensors, facts = launched
+    for each in facts:
+        assert each["validation"] == [{"loss": loss} for loss in (3.0, 1.0, 2.0, 0.0)]
+    for name in tensors[0]:
+        if name.startswith("validated."):
+            assert torch.equal(tensors[0][name], tensors[1][name]), name
 
 
 def test_only_the_main_process_writes_and_every_process_is_told_what_is_wrong(launched):
@@ -649,7 +659,7 @@ def test_only_the_main_process_writes_and_every_process_is_told_what_is_wrong(la
     assert main["written"] == [3, 6, 9, 12, 3, 6, 9, 12]
     assert other["written"] == []
     for facts in (main, other):
-        assert facts["there"]  # as soon as fit returns, in either process
+        assert facts["there"] == STEPS // 2  # the last checkpoint, as soon as fit returns in either process
         assert facts["exists"].startswith("FileExistsError: ")
         assert "pass resume=True" in facts["exists"]
         assert facts["sparse"].startswith("ValueError: several processes cannot average sparse gradients")
