@@ -128,7 +128,7 @@ def cpu_name() -> str:
 
 
 def gpu_name() -> str | None:
-    """The model name of the GPU that :func:`device` would take, or None."""
+    """The model name of this machine's (current) GPU, or None without one; a run may still have used the CPU."""
     if count("cuda"):
         return torch.cuda.get_device_name()
     return "Apple GPU" if count("mps") else None
