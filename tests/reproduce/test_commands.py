@@ -46,6 +46,7 @@ def test_the_recipe_gets_what_was_asked_for(recipe, monkeypatch, tmp_path, capsy
     monkeypatch.setattr(MODULES[recipe], "run", run)
     assert cli.main(["reproduce", recipe]) == 0
     assert calls.pop() == ("quick", RESULTS, runtime.device().type)
+    monkeypatch.setenv("COURSE_DEVICE", "cuda:99")  # --device goes before it
     assert cli.main(["reproduce", recipe, "--preset", "full", "--device", "cpu", "--output", str(tmp_path)]) == 0
     assert calls.pop() == ("full", tmp_path, "cpu")
     assert str(tmp_path / "result.json") in capsys.readouterr().out

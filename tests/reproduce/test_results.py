@@ -5,14 +5,17 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+from course import runtime
 from course.reproduce import results
 from course.reproduce.results import (
     PRESETS,
     Clock,
     Metric,
     load_result,
+    measured_on,
     metric_over_seeds,
     result_path,
     save_result,
@@ -61,6 +64,13 @@ def test_interval_over_seeds_is_students():
     assert metric.interval95 == pytest.approx((high - low) / 2)
     with pytest.raises(ValueError, match="at least 2 seeds"):
         metric_over_seeds("m", [1.0])
+
+
+def test_a_gpu_that_stood_idle_is_not_named(monkeypatch):
+    monkeypatch.setattr(runtime, "gpu_name", lambda: "some GPU")
+    found = {kind: measured_on(torch.device(kind)) for kind in ("cpu", "cuda")}
+    assert (found["cpu"]["device"], found["cpu"]["gpu"]) == ("cpu", None)
+    assert (found["cuda"]["device"], found["cuda"]["gpu"]) == ("cuda", "some GPU")
 
 
 def test_settings_of_a_preset_that_is_not_there():
