@@ -31,8 +31,8 @@ from course.meta_learning.ways import (
 )
 
 __all__ = [
-    "MAML", "Evaluation", "MAMLConfig", "Reptile", "adapt", "adapted_predictions", "interval95", "meta_gradient",
-    "meta_loss", "query_loss", "stacked_query_loss",
+    "MAML", "Evaluation", "MAMLConfig", "Reptile", "adapt", "adapt_each", "adapted_predictions", "call_each",
+    "interval95", "meta_gradient", "meta_loss", "query_loss", "stacked_query_loss",
 ]  # fmt: skip
 
 

@@ -49,6 +49,7 @@ def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> str:
 
 
 def has_convolution(model: nn.Module) -> bool:
+    """Whether a convolution of any dimension is among the layers of ``model``."""
     return any(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in model.modules())
 
 
