@@ -23,6 +23,7 @@ class Finding:
 
 
 def python() -> Iterator[Finding]:
+    """Is this Python new enough?"""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= (3, 11):
         yield Finding("OK", "Python", version)
@@ -37,6 +38,7 @@ def pinned_versions(requirements: Path) -> dict[str, str]:
 
 
 def packages(requirements: Path = REQUIREMENTS) -> Iterator[Finding]:
+    """Are the packages those that were tested together?"""
     if not requirements.exists():
         yield Finding("-", "packages", f"no {requirements.name} beside the package: versions not compared")
         return
@@ -55,6 +57,7 @@ def packages(requirements: Path = REQUIREMENTS) -> Iterator[Finding]:
 
 
 def device() -> Iterator[Finding]:
+    """Which device will `course` compute on?"""
     from course import runtime
 
     try:
@@ -68,6 +71,7 @@ def device() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
+    """Which data sets does ``$COURSE_DATA`` hold?"""
     from course.data import DataError
     from course.data.location import own_folder
     from course.data.registry import REGISTRY
@@ -85,6 +89,7 @@ def data() -> Iterator[Finding]:
 
 
 def sandbox() -> Iterator[Finding]:
+    """Can submissions be run apart from the rest of the machine?"""
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         yield Finding("-", "sandbox", "bubblewrap is absent (only grading needs it): apt-get install bubblewrap")

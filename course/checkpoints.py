@@ -111,6 +111,7 @@ def unpack(packed: Tree, tensors: dict[str, Tensor]) -> Tree:
 
 
 def digest(path: Path) -> str:
+    """The SHA-256 checksum of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -32,6 +32,8 @@ def main() -> int:
         shutil.rmtree(CACHE, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
     STAMP.write_text(now)
+    # A page with source code gets its anchors from the API pages, but is written anew only when the code has changed.
+    shutil.rmtree(BUILD / "html" / "_modules", ignore_errors=True)
     environment = os.environ | {"COURSE_QUIET": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     # python -P keeps the scripts folder off the path of what is started
     command = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]

@@ -40,6 +40,7 @@ class Statement:
 
 
 def grade_id(cell: NotebookNode) -> str | None:
+    """The name under which nbgrader knows a cell; None for a student's own cell."""
     return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 

@@ -28,6 +28,7 @@ def chapter_of(course, text: str | None):
 
 
 def do_release(options: argparse.Namespace) -> int:
+    """``course grade release``: write the students' notebooks."""
     from .layout import write
     from .release import release
 
@@ -41,6 +42,7 @@ def do_release(options: argparse.Namespace) -> int:
 
 
 def do_collect(options: argparse.Namespace) -> int:
+    """``course grade collect``: take in what students have handed in; 1 when something could not be."""
     from .submissions import collect
 
     course = course_of(options)
@@ -52,6 +54,7 @@ def do_collect(options: argparse.Namespace) -> int:
 
 
 def limits_of(options: argparse.Namespace):
+    """The limits of the sandbox that the options ask for."""
     from .sandbox import Limits
 
     return Limits(
@@ -63,6 +66,7 @@ def limits_of(options: argparse.Namespace):
 
 
 def do_run(options: argparse.Namespace) -> int:
+    """``course grade run``: grade what was collected and is not yet graded."""
     from . import run, sandbox
     from .release import release
 
@@ -95,6 +99,7 @@ def do_run(options: argparse.Namespace) -> int:
 
 
 def do_feedback(options: argparse.Namespace) -> int:
+    """``course grade feedback``: write a page for every graded submission."""
     from .feedback import feedback
     from .run import record_of
 
@@ -107,6 +112,7 @@ def do_feedback(options: argparse.Namespace) -> int:
 
 
 def do_export(options: argparse.Namespace) -> int:
+    """``course grade export``: the table of marks, to a file or to the screen."""
     from .export import table
     from .layout import write
 

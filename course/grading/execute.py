@@ -23,6 +23,7 @@ def kind_of(cell: NotebookNode) -> str | None:
 
 
 def failed(outputs: list[NotebookNode]) -> bool:
+    """Is there an error among the outputs of a cell?"""
     return any(output.output_type == "error" for output in outputs)
 
 

@@ -51,6 +51,7 @@ class Locked(types.ModuleType):
 
 
 def is_watched(name: str) -> bool:
+    """Does a dotted name belong to what an answer must not change?"""
     parts = name.rstrip(".").split(".")
     return (
         parts[0] in WATCHED and not any(part.startswith("_") for part in parts[1:]) and "grading" not in parts
@@ -58,6 +59,7 @@ def is_watched(name: str) -> bool:
 
 
 def is_watched_class(value: Any) -> bool:
+    """Is ``value`` a class that an answer must not change?"""
     if not issubclass(type(value), type):
         return False
     module = f"{value.__module__}."

@@ -68,6 +68,7 @@ def generate(course: Course, release: Path) -> None:
 
 
 def stamp(course: Course) -> Path:
+    """The file that says from which solutions the gradebook was made."""
     return course.grading / "release.json"
 
 

@@ -56,6 +56,7 @@ def key_of(course: Course, student: str, chapter: Chapter) -> str:
 
 
 def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
+    """How a student's chapter was graded; None when it was not."""
     path = course.of_student("records", student, chapter, ".json")
     return Record(**json.loads(path.read_text(encoding="utf8"))) if path.exists() else None
 

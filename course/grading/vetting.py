@@ -9,6 +9,7 @@ import ast
 
 
 def words(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
     return frozenset(text.split())
 
 

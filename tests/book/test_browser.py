@@ -16,6 +16,7 @@ from PIL import Image
 pytestmark = [pytest.mark.book, pytest.mark.browser]
 
 WIDTHS = (1280, 390)  # a laptop and a phone, in CSS pixels
+LEAST_INK = 0.002  # of a figure's pixels; its numbers and labels alone are 0.005 and more
 MATHS_IS_READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then(() => true) : true"
 # Formulas that are not typeset; those in which MathJax marks an error (its own element, or an unknown macro in red).
 UNTYPESET = "() => [...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
@@ -223,7 +224,7 @@ def test_figures_are_readable(site, browser, scheme):
         page.goto((site / f"{name}.html").as_uri())
         page.wait_for_function(MATHS_IS_READY)
         for figure in page.locator(".cell_output img").all():
-            if legible_share(figure.screenshot()) < 0.005:
+            if legible_share(figure.screenshot()) < LEAST_INK:
                 faint.append(f"{name}: {figure.get_attribute('alt')}")
     context.close()
     assert not faint
