@@ -127,9 +127,11 @@ class Recipe:
         self.processes = accelerator.num_processes if accelerator else 1
 
     def episodes(self, split: str, n_way: int, queries: int, tasks: int, seed: int) -> EpisodeSampler:
+        """1-shot episodes of ``tasks`` tasks each, with ``queries`` query images of each class."""
         return EpisodeSampler(self.splits[split], n_way, 1, queries, tasks, seed=seed)
 
     def conv4(self, classes: int, filters: int, seed: int) -> Conv4:
+        """A network with fresh weights, which depend on ``seed`` alone."""
         size = self.splits["train"].x.shape[-1]
         return Conv4(classes, filters=filters, size=size, generator=runtime.generator(seed)).to(self.device)
 
@@ -190,10 +192,10 @@ class Recipe:
         steps = self.config.fine_tuning_steps
         validation = self.episodes("validation", n_way, self.config.test_queries, self.config.validation_tasks, seed)[0]
 
-        def rate_is_good(rate: float) -> float:
+        def on_validation(rate: float) -> float:
             return fine_tuned(classifier, namer, validation, rate, steps).mean().item()
 
-        rate = max(self.config.fine_tuning_rates, key=rate_is_good)
+        rate = max(self.config.fine_tuning_rates, key=on_validation)
         methods: dict[str, Callable[[Episode], Tensor]] = {
             "MAML": lambda episode: maml.scores(episode, maml.predictions(episode)),
             "nearest in pixels": lambda episode: nearest(episode, lambda images: images.flatten(1)),
