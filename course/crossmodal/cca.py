@@ -222,8 +222,8 @@ class CCA:
     def score(self, x: Array, y: Array) -> Array:
         r"""The correlation :eq:`cca-correlation` of each pair on other data, ``[k]``; add them up for one number.
 
-        On the rows of :meth:`fit` these are the canonical correlations (without a ridge). On new rows they are lower,
-        and honest.
+        On the rows of :meth:`fit` these are the canonical correlations (without a ridge). On new rows they are lower
+        as a rule, and honest.
         """
         return like(column_correlations(*map(as_tensor, self.transform(x, y))), x)
 
@@ -258,7 +258,7 @@ def wilks_test(correlations: Array | Sequence[float], n: int, p: int, q: int) ->
         \Lambda_i = \prod_{j > i} (1 - \rho_j^2), \qquad
         -\Bigl(n - 1 - \tfrac{p + q + 1}{2}\Bigr) \ln \Lambda_i \;\sim\; \chi^2_{(p-i)(q-i)}
 
-    approximately, for normal data and large n, if only the first i = 0, 1, ... pairs correlate.
+    approximately, for normal data and large n, if exactly i = 0, 1, ... pairs correlate; with fewer it is smaller.
 
     Args:
         correlations: *all* min(p, q) sample correlations, computed without a ridge.

@@ -74,7 +74,7 @@ def moments(*views: Array) -> Moments:
 
     Rows are shifted by the mean c of the first block and get a one appended, so that one product per block adds up
     everything, :math:`\sum (z - c)(z - c)^\top` and :math:`s = \sum (z - c)`; then
-    :math:`\bar z = c + s / n`, and :math:`s s^\top / n` is taken off, which is small because c is near the mean.
+    :math:`\bar z = c + s / n`, and :math:`s s^\top / n` is taken off, which is small as a rule, c being near the mean.
 
     Products are added in float64 whatever the type of the data (a covariance squares their condition number); on
     devices without float64 in float32. No intermediate result is larger than one block of rows, and none is waited for.

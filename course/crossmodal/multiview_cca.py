@@ -22,8 +22,8 @@ class MultiviewCCA:
         \max_{w_1, \dots, w_m} \frac{1}{m(m-1)} \sum_{i \ne j} w_i^\top \Sigma_{ij} w_j
         \quad\text{subject to}\quad \frac1m \sum_i w_i^\top (\Sigma_{ii} + \lambda I) w_i = 1
 
-    The sum of all variates is also the variable that is nearest to all views: its first component maximises the sum
-    of squared multiple correlations with the m views.
+    The sum of all variates is also the variable that is nearest to all views: without a ridge, its first component
+    maximises the sum of squared multiple correlations with the m views.
 
     Args:
         n_components: number of variates k for each view.
