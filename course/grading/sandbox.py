@@ -91,6 +91,8 @@ def sandboxed(command: list[str], scratch: Path, limits: Limits) -> list[str]:
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": "/tmp/home",
+        "USER": "student",  # the user id that root lends has no name, and libraries ask for one
+        "LOGNAME": "student",
         "IPYTHONDIR": "/tmp/home/.ipython",
         "MPLCONFIGDIR": "/tmp/home/.matplotlib",
         "LANG": "C.UTF-8",

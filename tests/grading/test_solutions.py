@@ -4,6 +4,7 @@ The answers to try lie in ``answers/<chapter>.py``: ``WRONG`` and ``RIGHT`` map 
 pairs (label, source).
 """
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -13,6 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from nbgrader.utils import is_grade
+
+from course.grading.answers import assemble, grade_id
+from course.grading.execute import ANSWER, TEST, Run, kind_of
+from course.grading.kernel import Session
+from course.grading.sandbox import Limits
+from course.grading.submissions import read
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -82,6 +90,40 @@ def test_the_solution_earns_every_mark(chapter, outcomes):
     assert result["refusals"] == []
     assert result["full"], "the notebook has no test cell"
     assert {test: verdict for test, verdict in result["full"].items() if verdict} == {}
+
+
+@pytest.mark.sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_solution_earns_every_mark_in_the_sandbox(chapter):
+    """The harness runs outside of it, with all the files, names and rights of the tester."""
+    solution, released = read(CHAPTERS[chapter]), read(ROOT / "book/exercises" / f"{chapter}.ipynb")
+    notebook = assemble(released, solution, solution)
+    sources = {grade_id(cell): cell.source for cell in solution.cells}
+    tests = [cell for cell in notebook.cells if kind_of(cell) == TEST]
+    for cell in tests:
+        cell.source = sources[grade_id(cell)]
+    by_hand = [cell for cell in notebook.cells if kind_of(cell) == ANSWER and is_grade(cell)]
+    notebook.cells = [cell for cell in notebook.cells if cell not in by_hand]  # nothing there that could fail
+
+    async def main() -> list[str]:
+        session = Session(Limits())
+        run = Run(notebook, session)
+        try:
+            await run.everything()
+        finally:
+            await session.stop()
+        return run.notes
+
+    notes = asyncio.run(main())
+    errors = {
+        f"{cell.id}: {output.ename}: {output.evalue}"
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
+    assert (errors, notes) == (set(), [])
+    assert all(cell.outputs for cell in tests)  # each prints the student's values: it did run
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
