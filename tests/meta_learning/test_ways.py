@@ -102,9 +102,15 @@ def cut(name, change):
     return episode
 
 
+def fewer_query_tasks():
+    support, query = blobs(tasks=3), blobs(tasks=2)
+    return Episode(support.support_x, support.support_y, query.query_x, query.query_y)
+
+
 @pytest.mark.parametrize(
     "episode",
     [
+        fewer_query_tasks(),
         cut("support_x", lambda x: x[1:]), cut("query_y", lambda y: y[:-1]), cut("support_y", lambda y: y[:, 1:]),
         cut("query_x", lambda x: x[:, 1:]), cut("support_y", lambda y: y[0]), cut("query_x", lambda x: x[:, :0]),
         Episode(normal(0, 2, 1), normal(0, 2, 1), normal(0, 2, 1), normal(0, 2, 1)),
