@@ -13,7 +13,7 @@ KNOWN = {("region", ".sidebar-primary-items__start")}
 # Formulas, code and the sidebar are alike on every page, and most of axe's work: the WHOLE pages stand for them.
 LEAVE_OUT = """() => document.querySelectorAll('mjx-container, .highlight, #pst-primary-sidebar')
     .forEach(element => element.replaceChildren())"""
-WHOLE = {"index.html", "practice.html", "api/grading/index.html", "_modules/course/runtime.html"}
+WHOLE = {"index.html", "data.html", "api/grading/index.html", "_modules/course/runtime.html"}
 READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then(() => true) : true"
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # pages from files may not fetch their style sheets again
 
