@@ -45,7 +45,7 @@ class EpisodeSampler:
     Args:
         data: the labelled set; it is moved to ``device`` once and stays there.
         n_way: classes N of a task.
-        k_shot: support examples K of each class.
+        k_shot: support examples K of each class (M in the chapters, where K counts inner steps).
         n_query: query examples of each class.
         tasks: tasks T of an episode.
         seed: the seed of the whole sequence. The choice is made on the CPU, so that it is the same on every device.
