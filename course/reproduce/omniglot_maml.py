@@ -87,7 +87,7 @@ class OmniglotMAMLConfig:
             queries=3,
             decay=True,
             seeds=(0,),
-            naming_steps=1_000,
+            naming_steps=4_000,  # about as long as MAML takes for 5-way tasks
             naming_rate=3e-3,
             episodes=600,
         )
