@@ -38,6 +38,18 @@ def plain_output(output):
     return output
 
 
+def joined(outputs):
+    """The outputs with neighbouring pieces of one stream put together: where they are cut depends on the clock."""
+    result = []
+    for output in outputs:
+        last = result[-1] if result else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
+
+
 def normalised(notebook):
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = nbformat.from_dict(KERNEL)
@@ -55,7 +67,7 @@ def normalised(notebook):
         if is_checked(cell):
             count += 1
             cell.execution_count = count
-            cell.outputs = [plain_output(output) for output in cell.outputs]
+            cell.outputs = joined(plain_output(output) for output in cell.outputs)
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = count

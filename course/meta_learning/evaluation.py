@@ -24,7 +24,7 @@ class Evaluation:
     Attributes:
         metric: ``"accuracy"``, from 0 to 1, or ``"loss"``.
         mean: the mean over the tasks.
-        interval95: half the width of the interval (:eq:`maml-interval`).
+        interval95: half the width of the interval, :eq:`maml-interval`.
         n: the number of tasks.
         values: one number for each task, ``[n]`` on the CPU, for paired comparisons of two learners.
     """
