@@ -33,7 +33,7 @@ def site() -> Path:
     return SITE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not the session: while playwright is open, its event loop runs in this process
 def browser() -> Iterator:
     """The Chromium of this machine, driven by playwright; nothing is downloaded."""
     executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
