@@ -6,12 +6,9 @@ All fit the same arrays and ask for the same number of pairs, with default setti
 stops at its default limit of 500 iterations for some pairs, and says so). Memory is the peak of a fresh process.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from measure import in_turn, main, peak
+from measure import in_fresh_process, in_turn, main, peak
 
 PAIRS = 10
 COLUMNS = 100
@@ -121,25 +118,16 @@ def memory_of_stream(n: int) -> int:
     return peak() - before
 
 
-def in_fresh_process(call: str) -> int:
-    """The number that ``call`` gives in a process of its own."""
-    code = f"import cca; print(cca.{call})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{call} failed:\n{done.stderr}")
-    return int(done.stdout)
-
-
 def compare_memory(peer: str, n: int) -> dict:
-    own, other = (in_fresh_process(f"memory_of_fit({name!r}, {n})") for name in ("course", peer))
+    own, other = (in_fresh_process("cca", f"memory_of_fit({name!r}, {n})") for name in ("course", peer))
     row = {"what": f"MB above the data to fit, n={n:,}", "peer": peer, "repeats": 1}
     return row | {"course_value": own / 1e6, "peer_value": other / 1e6, "ratio": other / own}
 
 
 def measure(repeats: int) -> list[dict]:
     """All rows of the table; ``goal`` is the least ratio, or the largest value where there is no peer."""
-    stream = in_fresh_process(f"memory_of_stream({STREAMED})") / 1e6
-    short = in_fresh_process(f"memory_of_stream({STREAMED // 20})") / 1e6
+    stream = in_fresh_process("cca", f"memory_of_stream({STREAMED})") / 1e6
+    short = in_fresh_process("cca", f"memory_of_stream({STREAMED // 20})") / 1e6
     return [
         compare("cca-zoo", 10_000, repeats) | {"goal": 3},
         compare("scikit-learn", 10_000, min(repeats, 3)) | {"goal": 100},

@@ -9,17 +9,10 @@ ReLU, then pooling, in torch's default layout. Times are taken in turn (A, B, A,
 the ratios of neighbours. Memory is the peak of a fresh process.
 """
 
-import argparse
-import datetime
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from statistics import median
-from time import perf_counter
+
+from measure import in_fresh_process, in_turn, main, peak
 
 WAVES = {"lr": 0.01, "steps": 5}
 IMAGES = {"lr": 0.4, "steps": 1}
@@ -110,12 +103,6 @@ def by_higher(model, episode, *, loss, lr, steps):
 PEERS: dict[str, Callable] = {"plain loop": by_plain_loop, "higher": by_higher}
 
 
-def seconds(action: Callable) -> float:
-    start = perf_counter()
-    action()
-    return perf_counter() - start
-
-
 def difference(problem: Callable, peer: str, tasks: int) -> float:
     """Largest relative difference of a gradient's entry between the course and the peer, in float64."""
     import copy
@@ -139,33 +126,9 @@ def compare(what: str, problem: Callable, peer: str, tasks: int, repeats: int) -
     """Median milliseconds of both and the median of the ratios peer / course, once they agree."""
     worst = difference(problem, peer, min(tasks, 25))
     model, textbook, episode, options = problem(tasks)
-    actions = (lambda: by_course(model, episode, **options), lambda: PEERS[peer](textbook, episode, **options))
-    for action in actions:
-        action()  # first calls
-    times = [tuple(1e3 * seconds(action) for action in actions) for _ in range(repeats)]
-    return {
-        "what": f"ms for a meta-gradient, {what}",
-        "peer": peer,
-        "course_value": median(own for own, _ in times),
-        "peer_value": median(other for _, other in times),
-        "ratio": median(other / own for own, other in times),
-        "repeats": repeats,
-        "difference": worst,
-    }
-
-
-def peak() -> int:
-    """The largest resident memory of this process so far, in bytes.
-
-    Linux: not ``getrusage``, which starts from the size of the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    own, other = partial(by_course, model, episode, **options), partial(PEERS[peer], textbook, episode, **options)
+    row = {"what": f"ms for a meta-gradient, {what}", "peer": peer, "difference": worst}
+    return row | in_turn(own, other, repeats, scale=1e3)
 
 
 def memory_of_gradient(name: str, tasks: int) -> int:
@@ -179,19 +142,10 @@ def memory_of_gradient(name: str, tasks: int) -> int:
     return peak() - before
 
 
-def in_fresh_process(call: str) -> int:
-    """The number that ``call`` gives in a process of its own."""
-    code = f"import maml; print(maml.{call})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{call} failed:\n{done.stderr}")
-    return int(done.stdout)
-
-
 def memory_rows() -> list[dict]:
     """Peak memory for few and for many tasks, and by how much it grows."""
     megabytes = {
-        (name, tasks): in_fresh_process(f"memory_of_gradient({name!r}, {tasks})") / 1e6
+        (name, tasks): in_fresh_process("maml", f"memory_of_gradient({name!r}, {tasks})") / 1e6
         for name in ("course", "plain loop")
         for tasks in (FEW, MANY)
     }
@@ -218,28 +172,7 @@ def measure(repeats: int) -> list[dict]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
-    parser.add_argument("--repeats", type=int, default=15)
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started
-    rows = measure(options.repeats)
-
-    from course import runtime
-
-    result = {
-        "benchmark": "maml",
-        "setting": "second order, float32, one thread; Conv4 with 64 filters, 5-way 1-shot, 28 × 28 pixels",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "environment": runtime.environment(),
-        "rows": rows,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf8")
-    for row in rows:
-        print(row)
-
+SETTING = "second order, float32, one thread; Conv4 with 64 filters, 5-way 1-shot, 28 × 28 pixels"
 
 if __name__ == "__main__":
-    main()
+    main("maml", __doc__, SETTING, measure, repeats=15)

@@ -4,6 +4,7 @@ import argparse
 import datetime
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,15 @@ def peak() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def in_fresh_process(module: str, call: str) -> int:
+    """The number that ``call`` to a benchmark ``module`` gives in a process of its own."""
+    code = f"import {module}; print({module}.{call})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{call} failed:\n{done.stderr}")
+    return int(done.stdout)
 
 
 def main(name: str, description: str, setting: str, measure: Callable[[int], list[dict]], repeats: int) -> None:

@@ -5,7 +5,6 @@ early stopping, clipping, schedules, checkpoints that survive a kill, and severa
 """
 
 import copy
-import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -60,13 +59,6 @@ class History:
             raise ValueError(f"is a high {name!r} good or bad? Let validate() return 'loss' or 'accuracy' first")
         values = [numbers[name] for numbers in self.validation]
         return values.index(BEST[name](values))
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "History":
-        return cls(**json.loads(text))
 
 
 def fit(

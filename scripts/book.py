@@ -18,7 +18,8 @@ STAMP = BUILD / "executed-with.sha256"
 
 
 def digest() -> str:
-    files = sorted([*ROOT.glob("course/**/*.py"), *ROOT.glob("book/results/*.json"), ROOT / "requirements.txt"])
+    patterns = ("course/**/*.py", "book/_ext/*.py", "book/results/*.json", "requirements.txt")
+    files = sorted(file for pattern in patterns for file in ROOT.glob(pattern))
     total = hashlib.sha256()
     for file in files:
         total.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
@@ -27,11 +28,12 @@ def digest() -> str:
 
 def main() -> int:
     now = digest()
-    if STAMP.exists() and STAMP.read_text() != now:
-        print("course/ or a result has changed: the notebooks are executed again.", flush=True)
-        shutil.rmtree(CACHE, ignore_errors=True)
+    if not STAMP.exists() or STAMP.read_text() != now:
+        print("The last build is absent, unfinished or outdated: every page is read and executed again.", flush=True)
+        for kept in (CACHE, BUILD / ".doctrees"):  # what Sphinx has read once it does not warn about again
+            shutil.rmtree(kept, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
-    STAMP.write_text(now)
+    STAMP.unlink(missing_ok=True)  # until the build has succeeded: a failure or a kill must not pass the next time
     # A page with source code gets its anchors from the API pages, but is written anew only when the code has changed.
     shutil.rmtree(BUILD / "html" / "_modules", ignore_errors=True)
     environment = os.environ | {"COURSE_QUIET": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -39,10 +41,9 @@ def main() -> int:
     command = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     command += ["--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
     if subprocess.run(command, cwd=ROOT, env=environment).returncode != 0:
-        # Otherwise the failed notebook would count as up to date and the next build would pass.
-        shutil.rmtree(CACHE, ignore_errors=True)
         print("make: the book was not built; the warnings above say where.", file=sys.stderr)
         return 1
+    STAMP.write_text(now)
     index = BUILD / "html" / "index.html"
     print(f"\nThe book is in {index.parent}")
     print(f"Open it in a browser:  {index.as_uri()}")
@@ -51,4 +52,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("make: interrupted; call make again.")
+    except OSError as error:
+        sys.exit(f"make: {error}. Put it right (a full disk? no right to write?) and call make again.")

@@ -24,8 +24,10 @@ def fail(message):
 
 
 def digest():
+    """Two sums: of what `.venv` is made for (this Python, this folder), and of what is installed into it."""
     parts = [(ROOT / name).read_bytes() for name in ("requirements.txt", "pyproject.toml")]
-    return hashlib.sha256(b"\0".join([*parts, sys.version.encode(), str(ROOT).encode()])).hexdigest()
+    sums = (f"{sys.version}\0{ROOT}".encode(), b"\0".join(parts))
+    return " ".join(hashlib.sha256(each).hexdigest() for each in sums)
 
 
 def run(command, remedy):
@@ -37,9 +39,11 @@ def main():
     if sys.version_info < (3, 11):
         found = ".".join(map(str, sys.version_info[:3]))
         fail(f"Python >= 3.11 is needed, this is {found} ({sys.executable}). Name a newer one: make PYTHON=python3.12")
-    complete = STAMP.exists() and PYTHON.exists()
-    if complete and STAMP.read_text() == digest():
+    wanted = digest()
+    found = STAMP.read_text() if STAMP.exists() and PYTHON.exists() else ""
+    if found == wanted:
         return
+    complete = found.split(" ")[0] == wanted.split(" ")[0]  # otherwise another Python's, or moved: made anew
     free_gib = shutil.disk_usage(ROOT).free / 2**30
     if not complete and free_gib < NEEDED_GIB:
         fail(f"{free_gib:.1f} GiB free in {ROOT}, about {NEEDED_GIB} are needed. Free some space and call make again.")
@@ -53,7 +57,7 @@ def main():
     run([*pip, "-r", "requirements.txt"], remedy)
     run([*pip, "--no-deps", "--editable", "."], remedy)
     partial = STAMP.with_suffix(".partial")
-    partial.write_text(digest())
+    partial.write_text(wanted)
     partial.replace(STAMP)
 
 
@@ -62,3 +66,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         fail("interrupted; call make again.")
+    except OSError as error:
+        fail(f"{error}. Put it right (a full disk? no right to write?) and call make again.")

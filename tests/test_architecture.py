@@ -20,7 +20,7 @@ FLOORS = [
     {"runtime"},
 ]
 LEVEL = {name: len(FLOORS) - position for position, floor in enumerate(FLOORS) for name in floor}
-IMPORTS_BESIDE = {("training", "checkpoints")}
+IMPORTS_BESIDE = {("training", "checkpoints"), ("check", "grading")}
 
 
 def room(module: str) -> str | None:

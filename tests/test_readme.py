@@ -29,6 +29,10 @@ def test_links_lead_to_files(target):
     assert (ROOT / target).exists()
 
 
+def test_no_placeholder_is_left():
+    assert not re.findall(r"^[A-Z]{4,}$", README, re.MULTILINE)
+
+
 def test_the_two_commands_come_early_and_every_command_exists():
     lines = README.splitlines()
     first = next(number for number, line in enumerate(lines, 1) if "make book" in line)

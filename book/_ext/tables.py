@@ -5,7 +5,7 @@ Each directive writes Markdown from a file or from `course` and lets the page's 
     {result} <recipe>      book/results/<recipe>-quick.json and -full.json; what was not run says so
     {benchmark} <name>     book/results/bench-<name>.json, written by `make bench`
     {licences}             the data sets and their licences, from the registry
-    {machine}              processor, memory of versions: where the notebooks of this build ran
+    {machine}              processor, system and versions: where the notebooks of this build ran
 """
 
 import json

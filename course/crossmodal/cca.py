@@ -311,9 +311,14 @@ def permutation_test(
         regularization: as in :class:`CCA`.
         seed: of the shuffles.
 
+    Raises:
+        ValueError: for data or a ridge that :class:`CCA` refuses, fewer than one permutation, or fewer than k pairs.
+
     Source: Winkler et al., *Permutation inference for canonical correlation analysis* (2020).
     """
-    seen, p = CCA(n_components).partial_fit(x, y)._seen(), x.shape[1]
+    if index(permutations) < 1:
+        raise ValueError(f"permutations must be at least 1, got {permutations}")
+    seen, p = CCA(n_components, regularization).fit(x, y)._seen(), x.shape[1]
     covariance, shrunk = seen.covariance(), regularization * torch.eye(len(seen.mean)).to(seen.mean)
     parts = split_blocks(covariance + shrunk, (p, y.shape[1]))
     white_x, white_y = whitening(parts[0][0], seen.rounding), whitening(parts[1][1], seen.rounding)

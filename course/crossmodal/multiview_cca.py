@@ -6,6 +6,7 @@ they agree, the eigenvectors where. With two views this is CCA.
 Source: Kettenring, *Canonical analysis of several sets of variables* (1971), whose MAXVAR has these eigenvectors.
 """
 
+from operator import index
 from typing import Self
 
 import torch
@@ -31,7 +32,7 @@ class MultiviewCCA:
     """
 
     def __init__(self, n_components: int, regularization: float = 0.0):
-        if n_components < 1 or regularization < 0:
+        if index(n_components) < 1 or not 0 <= regularization < float("inf"):
             raise ValueError(f"need n_components >= 1 and regularization >= 0, got {n_components} and {regularization}")
         self.n_components = n_components
         self.regularization = regularization
@@ -58,7 +59,7 @@ class MultiviewCCA:
         if not new.scatter.diagonal().isfinite().all():
             raise ValueError("the data contain NaN, infinite or huge values; remove, impute or scale them")
         self._moments = new if self._moments is None else merge(self._moments, new)
-        self._widths, self._solution = widths, None
+        self._widths, self._solution, self._example = widths, None, like(torch.empty(0), views[0])
         return self
 
     def _solve(self) -> tuple[Tensor, list[Tensor]]:
@@ -86,14 +87,14 @@ class MultiviewCCA:
         return self._solution
 
     @property
-    def correlations(self) -> Tensor:
+    def correlations(self) -> Array:
         """The maximum of the objective for each component, descending, ``[k]``: with two views the correlations."""
-        return self._solve()[0]
+        return like(self._solve()[0].clone(), self._example)
 
     @property
-    def weights(self) -> list[Tensor]:
+    def weights(self) -> list[Array]:
         """The weights of each view, ``[p_i, k]``."""
-        return self._solve()[1]
+        return [like(weight.clone(), self._example) for weight in self._solve()[1]]
 
     def transform(self, *views: Array) -> list[Array]:
         """The variates of each view, ``[n, k]``, in the order of the views."""

@@ -58,9 +58,11 @@ def gaussian_kernel(x: Tensor, z: Tensor, width: float) -> Tensor:
 def median_distance(x: Tensor, generator: torch.Generator) -> float:
     """The median distance between two of at most 1,000 rows of ``x [n, p]``: the usual width of a Gaussian kernel."""
     sample = x[torch.randperm(len(x), generator=generator)[:1000].to(x.device)]
+    if not sample.isfinite().all():
+        raise ValueError("the data contain NaN or infinite values; remove or impute them")
     distance = float(torch.pdist(sample).median()) if len(sample) > 1 else 0.0
     if not distance > 0:
-        raise ValueError("no width can be chosen: at least half of the rows are equal or not finite; give the width")
+        raise ValueError("no width can be chosen: at least half of the pairs of rows are equal; give the width")
     return distance
 
 
@@ -141,13 +143,16 @@ class KernelCCA:
     ):
         if not regularization > 0:
             raise ValueError(f"kernel CCA needs a regularization above 0, got {regularization}")
+        for name, width in (("x_width", x_width), ("y_width", y_width)):
+            if width is not None and not 0 < width < float("inf"):
+                raise ValueError(f"{name} must be above 0 and finite, or None to choose it from the data, got {width}")
         self.n_components = n_components
         self.regularization = regularization
         self.random_features = random_features
         self.widths = (x_width, y_width)
         self.seed = seed
         self._cca = CCA(n_components, regularization)
-        self._maps: tuple[Callable[[Tensor], Tensor], ...] = ()
+        self._features: Features | None = None
 
     def fit(self, x: Array, y: Array) -> Self:
         """Learn from the rows of ``x [n, p]`` and ``y [n, q]``, mapped to features block by block."""
@@ -156,17 +161,19 @@ class KernelCCA:
         views = as_tensor(x), as_tensor(y)
         maps = []
         for view, width in zip(views, self.widths, strict=True):
-            width = width or median_distance(view, generator)
+            width = median_distance(view, generator) if width is None else width
             if self.random_features is None:
                 maps.append(kernel_features(view.to(working_type(view)[1]), width))
             else:
                 maps.append(random_fourier_features(view.shape[1], width, self.random_features, generator))
-        self._maps = tuple(maps)
-        self._cca = fit_features(CCA(self.n_components, self.regularization), self._features, x, y)
-        return self
+        map_x, map_y = maps
 
-    def _features(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return self._maps[0](x), self._maps[1](y)
+        def features(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            return map_x(x), map_y(y)
+
+        # both at once, and only when nothing has failed: maps and pairs belong together
+        self._cca, self._features = fit_features(CCA(self.n_components, self.regularization), features, x, y), features
+        return self
 
     @property
     def correlations(self) -> Array:
@@ -175,7 +182,7 @@ class KernelCCA:
 
     def transform(self, x: Array, y: Array) -> tuple[Array, Array]:
         """The canonical variates of any rows, both ``[n, k]``."""
-        if not self._maps:
+        if self._features is None:
             raise RuntimeError("this KernelCCA has seen no data; call fit(x, y) first")
         return transform_features(self._cca, self._features, x, y)
 
@@ -261,8 +268,8 @@ class DeepCCA(nn.Module):
             seed: of the choice of batches; batch number i depends on nothing else, so that training can be resumed.
             options: handed to :func:`course.training.fit`: ``validate_every``, ``patience``, ``checkpoint``, ...
         """
-        check_views(x, y)
-        x, y = as_tensor(x), as_tensor(y)
+        x, y = self._own(x, y)
+        validation = None if validation is None else self._own(*validation)
 
         def closure(step: int) -> Tensor:
             generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
@@ -274,7 +281,7 @@ class DeepCCA(nn.Module):
         @torch.no_grad()
         def validate() -> dict[str, float]:
             self.eval()
-            return {"loss": float(self.loss(*map(as_tensor, validation)))}
+            return {"loss": float(self.loss(*validation))}
 
         self.train()
         optimizer = torch.optim.AdamW(self.parameters(), lr=lr, weight_decay=weight_decay)
@@ -285,11 +292,17 @@ class DeepCCA(nn.Module):
         self.align(x, y)
         return history
 
+    def _own(self, x: Array, y: Array) -> tuple[Tensor, Tensor]:
+        """The views as tensors of the networks' type, on their device."""
+        check_views(x, y)
+        pairs = ((self.x_network, as_tensor(x)), (self.y_network, as_tensor(y)))
+        return tuple(view.to(next(network.parameters(), view)) for network, view in pairs)
+
     @torch.no_grad()
     def align(self, x: Array, y: Array) -> Self:
         """Linear CCA of the outputs for ``x [n, p]`` and ``y [n, q]``: sorts them into canonical variates."""
         self.eval()
-        self._cca = fit_features(CCA(self.n_components, self.regularization), self, x, y)
+        self._cca = fit_features(CCA(self.n_components, self.regularization), self, *self._own(x, y))
         return self
 
     @property
@@ -301,7 +314,8 @@ class DeepCCA(nn.Module):
     def transform(self, x: Array, y: Array) -> tuple[Array, Array]:
         """The canonical variates of any rows, both ``[n, k]``."""
         self.eval()
-        return transform_features(self._cca, self, x, y)
+        zx, zy = transform_features(self._cca, self, *self._own(x, y))
+        return like(zx, x), like(zy, y)
 
     score = CCA.score
 

@@ -41,9 +41,11 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
             "MNIST has no validation digits of its own: pass validation=5000 to keep the last 5,000 training digits "
             "for it, and the same to the split 'train'"
         )
+    parts = {"train": ["train"], "validation": ["train"], "test": ["t10k"], None: ["train", "t10k"]}
+    if split not in parts:
+        raise ValueError(f"mnist has the splits train, validation and test, not {split!r}")
     folder = locate("mnist")
-    parts = {"test": ["t10k"], None: ["train", "t10k"]}.get(split, ["train"])
-    x, y = (torch.cat(tensors) for tensors in zip(*(read_part(folder, part) for part in parts), strict=True))
+    x, y = (torch.cat(tensors) for tensors in zip(*(read_part(folder, part) for part in parts[split]), strict=True))
     border = COUNTS["train"] - validation
     if split == "train":
         x, y = x[:border], y[:border]

@@ -141,6 +141,8 @@ def load_omniglot(
     """
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= SIDE:
         raise ValueError(f"size must be a whole number from 1 to {SIDE}, got {size!r}")
+    if split is not None and split not in BY_CHARACTER:
+        raise ValueError(f"omniglot has the splits {', '.join(BY_CHARACTER)}, not {split!r}")
     if split_by not in ("character", "alphabet"):
         raise ValueError(f"split_by must be 'character' or 'alphabet', got {split_by!r}")
     chosen = selected(locate("omniglot"), split, split_by)

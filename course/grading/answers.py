@@ -6,6 +6,7 @@ cell's id and its place. Everything else (text, tests, points) comes from the or
 """
 
 import ast
+import re
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,12 +45,16 @@ def grade_id(cell: NotebookNode) -> str | None:
     return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
+IPYTHON = re.compile(r"[%!?].*|[\w.*]+\?{1,2}\s*")  # at the beginning of a line
+
+
 def plain_python(source: str) -> str:
-    """A cell without its IPython lines (``%time``, ``!pip``, ``f?``), which are no Python."""
-    lines = source.split("\n")
-    return "\n".join(
-        "pass" if line[:1] in ("%", "!") or line.rstrip().endswith("?") else line for line in lines
-    )
+    """A cell without its IPython lines (``%time``, ``!pip``, ``f?``); what Python can read stays as it is."""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError):
+        return "\n".join("pass" if IPYTHON.fullmatch(line) else line for line in source.split("\n"))
+    return source
 
 
 def parsable_parts(source: str) -> Iterator[tuple[int, str]]:
@@ -92,7 +97,8 @@ def bound_names(node: ast.stmt) -> frozenset[str]:
         if isinstance(node, ast.AnnAssign)
         else []
     )
-    return frozenset(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+    parts = (part for target in targets for part in ast.walk(target))  # f.x = 1 and f[0] = 1 bind nothing
+    return frozenset(part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
 
 
 def is_unfinished(node: ast.stmt) -> bool:

@@ -31,9 +31,12 @@ def do_release(options: argparse.Namespace) -> int:
     """``course grade release``: write the students' notebooks."""
     from .layout import write
     from .release import release
+    from .run import alone
 
     course = course_of(options)
-    for chapter in release(course):
+    with alone(course):  # a run may be writing to the same gradebook
+        chapters = release(course)
+    for chapter in chapters:
         source = course.released(chapter)
         if options.to:
             write(options.to / chapter.file, source.read_text(encoding="utf8"))

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from .layout import Course
+from .layout import Course, GradingError
 from .release import nbgrader_ready
 from .run import record_of
 
@@ -13,7 +13,7 @@ COLUMNS = ("student", "part", "chapter", "task", "score", "max_score", "by_hand"
 
 def rows(course: Course) -> Iterator[dict[str, object]]:
     """The graded tasks of every submission; ``by_hand`` says "waiting" or "done" where a human decides."""
-    from nbgrader.api import Gradebook
+    from nbgrader.api import Gradebook, MissingEntry
 
     graded = [
         (student, chapter, record_of(course, student, chapter)) for student, chapter in course.collected()
@@ -22,7 +22,13 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
         for student, chapter, record in graded:
             if record is None or record.state != "graded":
                 continue
-            notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
+            try:
+                notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
+            except MissingEntry as error:
+                raise GradingError(
+                    f"the gradebook does not know {student} {chapter}: bring its copy back, or grade again with "
+                    "course grade run --force"
+                ) from error
             for grade in sorted(notebook.grades, key=lambda grade: grade.cell.id):
                 by_hand = (
                     "waiting"

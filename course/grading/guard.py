@@ -81,6 +81,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.space: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}  # what the answers' name space has from the notebook
         self.taken: set[str] = set()
         self.pictures: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.answers = 0
@@ -120,12 +121,9 @@ class Guard:
     def load(self, source: str, names: list[str], namespace: dict[str, Any]) -> None:
         """Run an answer in the answers' own name space, and give the tests the `names` that the task asks for."""
         self.picture()
-        given = {
-            name: value
-            for name, value in namespace.items()
-            if name not in self.taken and name not in self.space
-        }
-        self.space.update(given)
+        for name, value in namespace.items():  # as it is now, unless an answer has put its own in its place
+            if name not in self.taken and self.space.get(name) is self.given.get(name):
+                self.space[name] = self.given[name] = value
         self.answers += 1
         filename = f"<answer {self.answers}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)

@@ -53,7 +53,7 @@ class Manager(AsyncKernelManager):
         if self.sandboxed:
             command = sandboxed(command, self.scratch, self.limits)
         elif shutil.which("prlimit"):
-            command = limited(self.limits) + command
+            command = limited(self.limits, alone=False) + command
         return KernelSpec(argv=command, display_name="submission", language="python")
 
     def client(self, **options) -> AsyncKernelClient:

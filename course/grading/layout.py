@@ -67,7 +67,14 @@ class Course:
     def collected(self) -> list[tuple[str, Chapter]]:
         """The submissions that wait in the folder ``collected``: pairs of student and chapter."""
         files = sorted((self.grading / "collected").glob("*/*/*.ipynb"))
-        return [(file.parent.parent.name, Chapter(file.parent.name, file.stem)) for file in files]
+        found = [(file.parent.parent.name, Chapter(file.parent.name, file.stem)) for file in files]
+        gone = {str(chapter) for _, chapter in found} - {str(chapter) for chapter in self.chapters()}
+        if gone:
+            raise GradingError(
+                f"{self.grading / 'collected'} holds submissions for {', '.join(sorted(gone))}, "
+                "which solutions/ no longer has: move them away, or bring the solution back"
+            )
+        return found
 
 
 def configure(config: Config, root: Path, grading: Path, release: Path) -> Config:

@@ -74,7 +74,7 @@ def stamp(course: Course) -> Path:
 
 def is_current(course: Course) -> bool:
     """Was the gradebook made from the solutions as they are now?"""
-    if not stamp(course).exists():
+    if not stamp(course).exists() or not (course.grading / "gradebook.db").exists():
         return False
     held = json.loads(stamp(course).read_text(encoding="utf8"))
     now = {str(chapter): digest(course.solution(chapter)) for chapter in course.chapters()}

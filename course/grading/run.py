@@ -121,12 +121,12 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
     return record
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """A worker must not outlive a killed run: two of them would write to one gradebook."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # it has ended already (the parent of a run in a container may itself be process 1)
         os._exit(1)
 
 
@@ -152,7 +152,9 @@ def grade_all(
         for student, chapter in todo:
             yield grade(course, student, chapter, limits, sandboxed)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
+    ) as pool:
         waiting = [
             pool.submit(grade, course, student, chapter, limits, sandboxed) for student, chapter in todo
         ]

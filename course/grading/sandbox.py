@@ -63,10 +63,11 @@ def sandbox_user() -> int | None:
     return NOBODY + os.getpid() % 4000 if os.geteuid() == 0 else None
 
 
-def limited(limits: Limits) -> list[str]:
+def limited(limits: Limits, *, alone: bool = True) -> list[str]:
     """The prefix that starts a program with limited processor time, memory, file size and number of processes.
 
     Private memory is limited exactly; address space more loosely, because libraries reserve space that they never use.
+    The system counts *all* threads of a user, so that their number is limited only where the program is `alone`.
     """
     return [
         required("prlimit"),
@@ -74,7 +75,7 @@ def limited(limits: Limits) -> list[str]:
         f"--data={limits.memory_mib * MIB}",
         f"--as={(limits.memory_mib + 8192) * MIB}",
         f"--fsize={limits.file_mib * MIB}",
-        f"--nproc={limits.processes}",
+        *([f"--nproc={limits.processes}"] if alone else []),
         "--core=0",
         "--nofile=1024",
         "--",

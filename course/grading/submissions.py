@@ -91,7 +91,7 @@ def owner_and_chapter(course: Course, path: Path, inside: Path | None) -> tuple[
         student = path.resolve().parent.name
     else:
         student = path.stem[: -len(chapter.name) - 1] if chapter in suffixed else path.stem
-    return student_name(student), chapter
+    return student, chapter
 
 
 def collect(
@@ -102,6 +102,7 @@ def collect(
     Of two files for the same student and chapter the newer one counts.
     """
     chosen: dict[tuple[str, Chapter], Path] = {}
+    names: dict[str, str] = {}  # the name as it came, by the safe one
     problems = []
     for given in paths:
         if not given.exists():
@@ -122,7 +123,14 @@ def collect(
             except GradingError as error:
                 problems.append(str(error))
                 continue
-            key = (student_name(student or found[0]), chapter or found[1])
+            given_name = student or found[0]
+            key = (student_name(given_name), chapter or found[1])
+            if names.setdefault(key[0], given_name) != given_name:
+                problems.append(
+                    f"{path}: not used, {given_name!r} and {names[key[0]]!r} would both be called {key[0]!r}; "
+                    "rename one, or collect it by itself with --student"
+                )
+                continue
             other = chosen.get(key)
             if other is not None:
                 older, path = sorted([other, path], key=lambda file: file.stat().st_mtime)

@@ -307,7 +307,8 @@ class MAML:
         Example: ``classify = maml.adapt(images, labels)``, then ``classify(new_images).argmax(-1)``.
         """
         options = self.inner(self.config.test_steps if steps is None else steps)
-        adapted = adapt(self.model, self.start, x, y, **options)
+        start = {name: value.clone() for name, value in self.start.items()}  # with 0 steps, not the live weights
+        adapted = adapt(self.model, start, x, y, **options)
 
         @torch.no_grad()
         def predict(new_x: Tensor) -> Tensor:
@@ -323,8 +324,13 @@ class Reptile(MAML):
 
     with all the data :math:`D_i = S_i \cup Q_i` of a task.
     This is :eq:`maml-reptile`; ε is ``config.outer_lr``. With one inner step it is training on all tasks jointly, so
-    ``config.inner_steps`` should be at least 2.
+    ``config.inner_steps`` should be at least 2; with 0 nothing would move, which is a ValueError.
     """
+
+    def __init__(self, model: nn.Module, config: MAMLConfig, *, loss: Loss = F.cross_entropy, tasks: str = "auto"):
+        if config.inner_steps < 1:
+            raise ValueError("Reptile moves towards where the inner steps lead: config.inner_steps must be at least 1")
+        super().__init__(model, config, loss=loss, tasks=tasks)
 
     @torch.no_grad()
     def gradient(self, episode: Episode) -> tuple[Tensor, Params]:

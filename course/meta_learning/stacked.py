@@ -128,6 +128,10 @@ def summed_loss(loss: Loss, predictions: Tensor, targets: Tensor) -> Tensor:
             f"{loss.__name__} compares value by value: predictions {list(predictions.shape)} and "
             f"targets {list(targets.shape)} must have the same shape"
         )
+    if loss is F.cross_entropy and not targets.is_floating_point():
+        each = loss(predictions.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(targets.shape)
+        counted = (targets != -100).flatten(1).sum(1)  # torch leaves targets of -100 out of the average
+        return (each.flatten(1).sum(1) / counted).sum()
     return len(predictions) * loss(predictions.flatten(0, 1), targets.flatten(0, 1))
 
 

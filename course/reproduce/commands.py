@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
     try:
         path = recipe(options.preset, folder=options.output or RESULTS, device=device)
-    except DataError as error:
+    except (DataError, ValueError, FloatingPointError, OSError) as error:  # each message names its remedy
         print(f"course: {error}", file=sys.stderr)
         return 1
     print(f"written: {path}")

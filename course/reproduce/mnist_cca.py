@@ -98,7 +98,7 @@ def fitted(x: Tensor, y: Tensor, config: MnistCCAConfig, seed: int) -> Iterator[
 def deep_cca(x: Tensor, y: Tensor, config: MnistCCAConfig, seed: int) -> DeepCCA:
     """Deep CCA of the training pairs, with initial weights that depend on ``seed`` alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's for good
         networks = [network(view.shape[1], config.hidden, config.components) for view in (x, y)]
     model = DeepCCA(*networks, config.components).to(x.device)
     batch_size = min(config.deep_batch, len(x))

@@ -169,7 +169,7 @@ class Recipe:
 
     def pretrain(self, filters: int, seed: int) -> Conv4:
         """The competitor's network: it learns to name all training characters, without episodes."""
-        characters, batch = self.splits["train"], self.config.naming_batch // self.processes
+        characters, batch = self.splits["train"], -(-self.config.naming_batch // self.processes)
         namer = self.conv4(len(characters.classes), filters, seed)
 
         def closure(step: int) -> Tensor:

@@ -124,6 +124,20 @@ def test_lines_for_ipython_are_left_out(put_together, submitted):
     assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
 
 
+@pytest.mark.parametrize("line", ["# divide by n?", "'mean of x?'", "text = \"\"\"\n%d rows\n\"\"\""])
+def test_a_question_in_an_answer_stays(put_together, submitted, line):
+    head, body = ANSWERS["mean"].split("\n", 1)
+    answer = f"{head}\n    {line}\n{body}"
+    cell_of(submitted, "mean").source = answer
+    assert cell_of(put_together(submitted), "mean").source == answer
+
+
+@pytest.mark.parametrize("after", ["mean.checked = True", "mean.__doc__ = 'x'", "cache = {}\ncache[mean] = 1"])
+def test_an_attribute_or_an_entry_is_no_definition(put_together, submitted, after):
+    cell_of(submitted, "mean").source = ANSWERS["mean"] + "\n" + after
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
 def test_statements_at_the_top_level_are_not_run(put_together, submitted):
     cell_of(submitted, "mean").source = (
         "torch.allclose = lambda *a: True\n" + ANSWERS["mean"] + "\nprint(mean([1]))"
