@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
+from .harmless import harmless_text
 from .vetting import imported_names, objections
 
 BINDING = (
@@ -331,7 +332,8 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
             loaded.update({name: part.source for part in choices[0] for name in part.names})
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and is_solution(cell):
-            cell.source = text_between(released, submitted, position) or cell.source
+            text = text_between(released, submitted, position)
+            cell.source = harmless_text(text) if text else cell.source
     return notebook
 
 

@@ -8,6 +8,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Any, Bool
 
+from .harmless import harmless_output
 from .kernel import KernelLost, Session, error_output
 from .sandbox import Limits
 
@@ -138,4 +139,7 @@ class GuardedExecute(NbGraderPreprocessor):
             return run.notes
 
         nb.metadata["course"] = {"notes": asyncio.run(main())}
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = [harmless_output(output) for output in cell.outputs]
         return nb, resources
