@@ -12,12 +12,18 @@ COLUMNS = ("student", "part", "chapter", "task", "score", "max_score", "by_hand"
 
 
 def rows(course: Course) -> Iterator[dict[str, object]]:
-    """The graded tasks of every submission; ``by_hand`` says "waiting" or "done" where a human decides."""
+    """The graded tasks of every submission; ``by_hand`` says "waiting" or "done" where a human decides.
+
+    Raises:
+        GradingError: nothing has been graded.
+    """
     from nbgrader.api import Gradebook, MissingEntry
 
     graded = [
         (student, chapter, record_of(course, student, chapter)) for student, chapter in course.collected()
     ]
+    if not any(record and record.state == "graded" for _, _, record in graded):
+        raise GradingError(f"nothing graded yet in {course.grading}: run `course grade run` first")
     with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
         for student, chapter, record in graded:
             if record is None or record.state != "graded":

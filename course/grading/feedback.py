@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets.config import Config
@@ -16,9 +17,12 @@ from traitlets.config import Config
 from .layout import Chapter, Course, GradingError, configure, write
 from .release import nbgrader_ready, reason
 
+# The backslashes are doubled: in a string of JavaScript '\(' is '(', and every parenthesis would begin a formula.
 MATHS_SETTINGS = (
-    r"window.MathJax = {tex: {inlineMath: [['$', '$'], ['\(', '\)']]}, options: {enableMenu: false}};"
+    r"window.MathJax = {tex: {inlineMath: [['$', '$'], ['\\(', '\\)']]}, options: {enableMenu: false}};"
 )
+# A frame of a traceback that is the grader's own: its call of the guard, and the guard's call of the answer.
+GRADERS = r"course\.grading\.guard|course/grading/guard\.py"
 
 
 class HideTests(NbGraderPreprocessor):
@@ -33,7 +37,22 @@ class HideTests(NbGraderPreprocessor):
             for output in cell.outputs:
                 if output.output_type == "error":
                     output.traceback = [f"{output.ename}: {output.evalue}"]
+        elif cell.cell_type == "code" and is_solution(cell):
+            cell.outputs = [without_the_graders_frames(output) for output in cell.outputs]
         return cell, resources
+
+
+def without_the_graders_frames(output: NotebookNode) -> NotebookNode:
+    """An error of an answer without the grader's frames; "not answered" in place of an untouched cell's."""
+    if output.output_type != "error":
+        return output
+    if output.ename == "NotImplementedError" and not output.evalue:
+        return new_output("stream", name="stdout", text="not answered\n")
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", part) for part in output.traceback]
+    output.traceback = [
+        part for part, text in zip(output.traceback, plain, strict=True) if not re.search(GRADERS, text)
+    ]
+    return output
 
 
 def without_hidden_tests(source: str) -> str:

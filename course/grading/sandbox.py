@@ -173,6 +173,11 @@ def check(scratch: Path, limits: Limits) -> None:
     )
     if trial.returncode != 0:
         reason = (trial.stderr.strip() or f"exit status {trial.returncode}").splitlines()[-1]
+        if reason.startswith("ModuleNotFoundError"):  # Python runs, so the wall stands
+            raise SandboxError(
+                f"the sandbox finds no package: {reason}. It sees what is installed in the environment of "
+                f"{sys.executable}, and no PYTHONPATH: install the course there (pip install -e .)"
+            )
         raise SandboxError(
             f"the sandbox does not start: {reason}. An ordinary user needs user name spaces (Debian: sysctl "
             "kernel.unprivileged_userns_clone=1; Ubuntu 24.04: an AppArmor profile for bwrap); files of Python must be "

@@ -4,13 +4,14 @@ Called as a program (the guard changes the process it runs in):  python harness.
 `answers` is a JSON file {"wrong": {name: {label: source}}, "right": …}; the result is JSON on standard output.
 """
 
+import ast
 import copy
 import io
 import json
 import signal
 import sys
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import nbformat
@@ -48,14 +49,19 @@ class Chapter:
                 cell.source = self.sources[grade_id(cell)]
         return notebook
 
-    def passed(self, answers: dict[str, str], solved: bool = True, only: str | None = None) -> dict[str, str]:
-        """What each test cell says: "" when it passes. `only`: the tests of the task that asks for that name."""
+    def passed(
+        self, answers: dict[str, str], solved: bool = True, only: str | None = None, hidden: bool = False
+    ) -> dict[str, str]:
+        """What each test cell says: "" when it passes. `only`: the tests of the task that asks for that name.
+
+        `hidden`: let the hidden tests alone judge; whatever the visible ones say is ignored.
+        """
         assembled = assemble(self.released, self.solution, self.submitted(answers, solved))
         asked = [task for task in self.tasks if only is None or only in task.names]
         wanted = {test for task in asked for test in task.tests}
         end = max(i for i, cell in enumerate(assembled.cells) if grade_id(cell) in wanted) + 1
         space = {name: fresh(value) for name, value in self.start.items()}
-        GUARD.space, GUARD.taken = {}, set()
+        GUARD.space, GUARD.given, GUARD.taken = {}, {}, set()
         verdicts = {}
         for cell in assembled.cells[self.first : end]:
             kind = kind_of(cell)
@@ -64,12 +70,23 @@ class Chapter:
             elif kind == ANSWER and not cell.metadata.get("course", {}).get("refused"):
                 attempt(lambda: GUARD.load(cell.source, cell.metadata.course["names"], space))  # noqa: B023
             elif kind == TEST and grade_id(cell) in wanted:
-                verdicts[grade_id(cell)] = attempt(lambda: self.test(grade_id(cell), space))  # noqa: B023
+                test = self.hidden_test if hidden else self.test
+                verdicts[grade_id(cell)] = attempt(lambda: test(grade_id(cell), space))  # noqa: B023
         return verdicts
 
     def test(self, name: str, space: dict) -> None:
         GUARD.before()
         exec(compile(self.sources[name], name, "exec"), space)
+        GUARD.after()
+
+    def hidden_test(self, name: str, space: dict) -> None:
+        """The hidden part of a test cell, after the visible part, which it may need functions of."""
+        visible, _, rest = self.sources[name].partition("### BEGIN HIDDEN TESTS\n")
+        GUARD.before()
+        for statement in ast.parse(visible).body:
+            with suppress(Exception):  # it judges the answer, and is not asked here
+                exec(compile(ast.Module([statement], []), name, "exec"), space)
+        exec(compile(rest, name, "exec"), space)
         GUARD.after()
 
     def refusals(self) -> list[str]:
@@ -118,10 +135,13 @@ def main(solution: str, released: str, answers: str) -> None:
         "full": chapter.passed({}),
         "empty": chapter.passed({}, solved=False),
     }
-    for kind in ("wrong", "right"):
+    for kind, answered, hidden in (("wrong", "wrong", False), ("hidden", "wrong", True), ("right", "right", False)):
         result[kind] = {
-            name: {label: chapter.passed({name: source}, only=name) for label, source in labelled.items()}
-            for name, labelled in given[kind].items()
+            name: {
+                label: chapter.passed({name: source}, only=name, hidden=hidden)
+                for label, source in labelled.items()
+            }
+            for name, labelled in given[answered].items()
             if name in result["asked"]
         }
     json.dump(result, sys.stdout)

@@ -33,6 +33,35 @@ def test_validate(released, tmp_path):
     assert "VALIDATION FAILED ON 1 CELL(S)" in validate(path)
 
 
+RATES = """def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    total = 0.0
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for _ in range(steps):
+            slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
+            now = {n: p - rates[n] * slopes[n] for n, p in now.items()}
+        total = total + loss(functional_call(model, now, (qx,)), qy)
+    value = total / episode.tasks
+    found = torch.autograd.grad(value, [*params.values(), *rates.values()])
+    return value, dict(zip(params, found[: len(params)])), dict(zip(rates, found[len(params) :]))"""
+
+
+def test_validate_takes_a_value_that_still_requires_gradients(tmp_path):
+    """nbgrader counts a warning on standard error as a failure, and PyTorch warns when such a value becomes a float."""
+    notebook = nbformat.read(ROOT / "book/exercises/meta_learning/maml.ipynb", as_version=4)
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in notebook.cells}
+    setup = [cell for cell in notebook.cells if cell.cell_type == "code" and "nbgrader" not in cell.metadata]
+    answer, tests = cells["meta_sgd_gradient"], cells["meta_sgd_gradient-test"]
+    answer.source = RATES
+    notebook.cells = [*setup, answer, tests]
+    path = tmp_path / "maml.ipynb"
+    nbformat.write(notebook, path)
+    assert "Success! Your notebook passes all the tests." in validate(path)
+    answer.source = RATES.replace("return value", "return 2 * value")
+    nbformat.write(notebook, path)
+    assert "VALIDATION FAILED ON 1 CELL(S)" in validate(path)
+
+
 def test_the_top_level_settings_name_the_folders_of_the_house():
     show = (
         "from traitlets.config import PyFileConfigLoader\n"

@@ -83,6 +83,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "reads": submission(released, answers(mean=read)),
         "bomb": submission(released, answers(last=bomb)),
         "loop": submission(released, answers(last=endless)),
+        "raises": submission(released, experiment="size = 0\nassert size, 'the second line'"),
         "exits": submission(released, answers(mean="def mean(x):\n    raise SystemExit")),
         "warns": submission(
             released,
@@ -103,6 +104,7 @@ EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "reads": (2, 3, 1),
     "bomb": (2, 3, 1),
     "loop": (2, 3, 0),
+    "raises": (2, 3, 1),
     "exits": (0, 0, 1),
     "warns": (2, 3, 1),
 }
@@ -195,9 +197,18 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     assert "<script" not in without_mathjax
     assert not re.search(r"<(link|script|iframe)\b[^>]*https?:", without_mathjax)
     assert "hidden_expected" not in page
+    assert r"inlineMath: [['$', '$'], ['\\(', '\\)']]" in page  # a single backslash would make formulas of parentheses
     failed = course.of_student("feedback", "edited", chapter, ".html").read_text()
     assert "AssertionError" in failed
     assert "hidden_expected" not in failed
+    empty = course.of_student("feedback", "empty", chapter, ".html").read_text()
+    assert "not answered" in empty  # the open experiment
+    assert "NotImplementedError</span>" not in empty.partition("not answered")[2]
+    raised = course.of_student("feedback", "raises", chapter, ".html").read_text()
+    assert "the second line" in raised
+    for page in (empty, raised):
+        assert "grading.guard" not in page
+        assert "Guard.load" not in page
 
 
 def test_a_second_run_grades_nothing_again(graded):
@@ -243,6 +254,16 @@ def test_without_a_sandbox_it_refuses_unless_told(grade, course, released, chapt
     assert "with your rights" in told.stderr
     assert record_of(course, "ada", chapter).score == 6
     assert not record_of(course, "ada", chapter).sandboxed
+
+
+@pytest.mark.parametrize("released_before", [True, False])
+def test_an_export_before_any_run_says_what_to_do(grade, course, released_before):
+    if not released_before:
+        (course.grading / "gradebook.db").unlink()
+    done = grade("export")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"course grade: nothing graded yet in {course.grading}: run `course grade run` first\n"
 
 
 def test_two_runs_do_not_share_a_gradebook(grade, course):

@@ -222,6 +222,22 @@ def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
         sandbox.required("bwrap")
 
 
+def test_a_course_that_is_not_installed_is_told_from_a_missing_sandbox(monkeypatch, tmp_path, limits):
+    """As with PYTHONPATH in place of an installation: outside the sandbox it is found, inside it is not."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for part in (*bare.parents, bare):
+        if part.is_relative_to(tempfile.gettempdir()) and part != Path(tempfile.gettempdir()):
+            part.chmod(0o755)  # root grades as a user without rights
+    monkeypatch.setattr(sys, "executable", str(bare / "bin/python"))
+    monkeypatch.setattr(sys, "prefix", str(bare))
+    with pytest.raises(sandbox.SandboxError, match=r"No module named 'course'.*pip install -e \.") as caught:
+        sandbox.check(scratch, limits)
+    assert "name spaces" not in str(caught.value)
+
+
 def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path, limits):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with pytest.raises(sandbox.SandboxError, match=r"does not start: .*No such file.*--no-sandbox"):

@@ -156,6 +156,16 @@ def test_a_wrong_answer_earns_nothing(chapter, name, label, outcomes):
     )
 
 
+@pytest.mark.parametrize(("chapter", "name", "label"), cases("wrong"))
+def test_the_hidden_tests_alone_find_a_wrong_answer(chapter, name, label, outcomes):
+    """The visible tests are known to whoever answers, so that an answer may be made to please them."""
+    verdicts = outcomes[chapter].result()["hidden"][name][label]
+    assert verdicts, f"no task asks for {name}"
+    assert all(verdicts.values()), (
+        f"{name} ({label}) passes the hidden part of {[test for test, text in verdicts.items() if not text]}"
+    )
+
+
 @pytest.mark.parametrize(("chapter", "name", "label"), cases("right"))
 def test_another_right_answer_earns_every_mark(chapter, name, label, outcomes):
     verdicts = outcomes[chapter].result()["right"][name][label]
@@ -165,7 +175,11 @@ def test_another_right_answer_earns_every_mark(chapter, name, label, outcomes):
 
 def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
     given = tmp_path / "answers.json"
-    mean = {"half": "def mean(x):\n    return x.sum() / 2", "right": "def mean(x):\n    return x.mean()"}
+    mean = {
+        "half": "def mean(x):\n    return x.sum() / 2",
+        "pleases": "def mean(x):\n    return x.sum() / 10",
+        "right": "def mean(x):\n    return x.mean()",
+    }
     patched = {
         "patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]"
     }
@@ -182,4 +196,9 @@ def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
     assert verdicts["right"] == ""
     assert "the mean of 1..10" in verdicts["half"]
     assert "may not replace" in verdicts["patched"]
+    hidden = {label: verdict["mean-tests"] for label, verdict in result["hidden"]["mean"].items()}
+    assert hidden["right"] == ""
+    assert hidden["pleases"] == ""  # what the hidden tests do not look for, they let pass
+    assert "the mean of 1..10" in hidden["half"]
+    assert verdicts["pleases"].startswith("AssertionError")
     assert result["right"] == {}

@@ -1,8 +1,14 @@
 """The fence: what an answer may not contain, and that honest answers contain none of it."""
 
+import re
+from pathlib import Path
+
+import nbformat
 import pytest
 
-from course.grading.vetting import objections
+from course.grading.vetting import IMPORTS, objections
+
+EXERCISES = sorted((Path(__file__).resolve().parent.parent.parent / "book/exercises").glob("*/*.ipynb"))
 
 HONEST = {
     "an optimiser": "def f(p):\n    o = torch.optim.Adam([p])\n    o.zero_grad()\n"
@@ -14,6 +20,9 @@ HONEST = {
     "a course import": "from course import data, runtime\ndef f():\n    return data.load('glyphs')",
     "functional torch": "from torch.func import functional_call, grad, vmap\ndef f(x):\n"
     "    return vmap(grad(torch.sum))(x)",
+    "a decorator": "import functools\nfrom functools import wraps\ndef f(g):\n    @functools.wraps(g)\n"
+    "    def h(*a):\n        return g(*a)\n    return wraps(g)(h)",
+    "a match": "def f(x):\n    match x:\n        case torch.Tensor(ndim=2):\n            return x.T\n    return x",
     "constant getattr": "def f(x):\n    return getattr(x, 'shape', None)",
     "named tuples": "from collections import namedtuple\nP = namedtuple('P', 'a')\ndef f(p):\n"
     "    return p._replace(a=1)._asdict()",
@@ -43,6 +52,20 @@ CHEATS = {
     "dunder import": "def f(x):\n    __import__('os')",
     "getattr": "def f(x):\n    return getattr(torch, 'o' + 's')",
     "getattr, constant": "def f(x):\n    return getattr(torch, 'os')",
+    "getattr as a value": "g = getattr\ndef f(x):\n    return g((i for i in x), 'gi_frame').f_back",
+    "getattr as an argument": "import functools\ndef f(x):\n    return functools.reduce(getattr, ['gi_frame'], x)",
+    "getattr in a list": "def f(x):\n    return [getattr][0](x, 'gi_frame')",
+    "setattr as a value": "s = setattr\ndef f(x):\n    s(torch, 'allclose', print)",
+    "a pattern": "def f(x):\n    match (i for i in x):\n        case object(gi_frame=g):\n            return g",
+    "a format": "import string\ndef f(x):\n    return string.Formatter().get_field('0.gi_frame', [x], {})",
+    "the code of a function": "import functools\ndef f(x):\n    functools.update_wrapper("
+    "np.testing.assert_allclose, f, assigned=('__code__',), updated=())",
+    "the code of a function, imported": "from functools import update_wrapper as u\ndef f(x):\n    u(x, f)",
+    "the code by wraps": "import functools\ndef f(x):\n    functools.wraps(f, ('__code__',), ())(torch.allclose)",
+    "the code by wraps, by name": "from functools import wraps\ndef f(x):\n"
+    "    wraps(f, assigned=('__code__',), updated=())(torch.allclose)",
+    "wraps as a value": "import functools\nw = functools.wraps\ndef f(x):\n    w(f, ('__code__',))(x)",
+    "wraps renamed": "from functools import wraps as w\ndef f(x):\n    w(f, ('__code__',))(x)",
     "subclasses": "def f(x):\n    return ().__class__.__base__.__subclasses__()",
     "globals": "def f(x):\n    return f.__globals__",
     "always equal": "class Yes:\n    def __eq__(self, other):\n        return True",
@@ -70,3 +93,10 @@ def test_cheats_are_named(source):
 def test_what_the_notebook_provides_is_not_changed():
     source = "def f(x):\n    Model.forward = print"
     assert objections(source, frozenset({"Model"})) == ["line 2: replaces Model.forward"]
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.stem)
+def test_an_exercise_names_the_modules_that_an_answer_may_import(path):
+    intro = nbformat.read(path, as_version=4).cells[0].source
+    listed = re.search(r"An answer may import (.*?)\.\s", intro, flags=re.DOTALL).group(1)
+    assert set(re.findall(r"`(\w+)`", listed)) == IMPORTS
