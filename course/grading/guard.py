@@ -12,6 +12,7 @@ import linecache
 import random
 import sys
 import types
+from dataclasses import dataclass
 from typing import Any
 
 WATCHED = (
@@ -53,9 +54,7 @@ class Locked(types.ModuleType):
 def is_watched(name: str) -> bool:
     """Does a dotted name belong to what an answer must not change?"""
     parts = name.rstrip(".").split(".")
-    return (
-        parts[0] in WATCHED and not any(part.startswith("_") for part in parts[1:]) and "grading" not in parts
-    )
+    return parts[0] in WATCHED and not any(part.startswith("_") for part in parts[1:]) and "grading" not in parts
 
 
 def is_watched_class(value: Any) -> bool:
@@ -76,6 +75,43 @@ def members(owner: Any) -> dict[str, Any]:
     }
 
 
+def functions_in(value: Any) -> list[types.FunctionType]:
+    """The Python functions that a member is made of (found by type, as above)."""
+    parts = [value]
+    if issubclass(type(value), staticmethod | classmethod):
+        parts = [value.__func__]
+    elif issubclass(type(value), property):
+        parts = [value.fget, value.fset, value.fdel]
+    return [part for part in parts if type(part) is types.FunctionType]
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a function does when called; all of it can be exchanged while the function stays the same object."""
+
+    code: types.CodeType
+    defaults: tuple | None
+    keywords: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, function: types.FunctionType) -> "Body":
+        keywords = function.__kwdefaults__
+        return cls(function.__code__, function.__defaults__, None if keywords is None else dict(keywords))
+
+    def is_in(self, function: types.FunctionType) -> bool:
+        """By identity: defaults may be arrays, which do not compare to one truth."""
+        own, now = self.keywords or {}, function.__kwdefaults__ or {}
+        return (
+            function.__code__ is self.code
+            and function.__defaults__ is self.defaults
+            and own.keys() == now.keys()
+            and all(now[name] is value for name, value in own.items())
+        )
+
+    def put_into(self, function: types.FunctionType) -> None:
+        function.__code__, function.__defaults__, function.__kwdefaults__ = self.code, self.defaults, self.keywords
+
+
 class Guard:
     """One for each kernel: the answers' name space, and what the libraries looked like before any answer ran."""
 
@@ -84,6 +120,7 @@ class Guard:
         self.given: dict[str, Any] = {}  # what the answers' name space has from the notebook
         self.taken: set[str] = set()
         self.pictures: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self.bodies: dict[int, tuple[types.FunctionType, Body]] = {}
         self.answers = 0
 
     def picture(self) -> None:
@@ -91,21 +128,25 @@ class Guard:
         for name in COMPARING:  # loaded when first used: be there before an answer is
             if name.split(".")[0] in sys.modules:
                 importlib.import_module(name)
-        modules = [
-            module for name, module in list(sys.modules.items()) if is_watched(name) or name == "builtins"
-        ]
+        modules = [module for name, module in list(sys.modules.items()) if is_watched(name) or name == "builtins"]
         for module in modules:
             if id(module) in self.pictures or not isinstance(module, types.ModuleType):
                 continue
             held = members(module)
             if module is builtins:
                 held = {name: value for name, value in held.items() if name not in KERNELS_OWN}
-            self.pictures[id(module)] = (module, held)
+            self.keep(module, held)
             for value in held.values():
                 if is_watched_class(value) and id(value) not in self.pictures:
-                    self.pictures[id(value)] = (value, members(value))
+                    self.keep(value, members(value))
             if type(module) is types.ModuleType and module is not builtins:
                 module.__class__ = Locked
+
+    def keep(self, owner: Any, held: dict[str, Any]) -> None:
+        """Remember the members of a module or class, and the bodies of those that are written in Python."""
+        self.pictures[id(owner)] = (owner, held)
+        for function in (part for value in held.values() for part in functions_in(value)):
+            self.bodies.setdefault(id(function), (function, Body.of(function)))
 
     def allow(self, frame: types.FrameType, module: types.ModuleType, name: str) -> None:
         """Raise when the code of an answer sets or deletes a name of a module."""
@@ -152,6 +193,10 @@ class Guard:
     def after(self) -> None:
         """Raise :class:`TamperingError` when a function, class or method is not what it was; put it back first."""
         replaced = []
+        for function, body in self.bodies.values():
+            if not body.is_in(function):
+                replaced.append(f"the body of {function.__module__}.{function.__qualname__}")
+                body.put_into(function)
         for owner, held in self.pictures.values():
             now = vars(owner)
             is_module = isinstance(owner, types.ModuleType)

@@ -27,11 +27,11 @@ ATTRIBUTES = words(
     tb_frame tb_next f_back f_globals f_locals f_builtins f_code gi_frame gi_code cr_frame cr_code ag_frame ag_code
     with_traceback hub cpp_extension ctypeslib runstring rundocs load_library package library overrides
     TorchFunctionMode TorchDispatchMode get_type_hints attrgetter methodcaller make_dataclass
+    update_wrapper Formatter get_field
     """
 )
-NAMES = words(
-    "eval exec compile globals locals vars setattr delattr open input breakpoint exit quit help get_ipython"
-)
+NAMES = words("eval exec compile globals locals vars setattr delattr open input breakpoint exit quit help get_ipython")
+CALLED_ONLY = words("getattr wraps")  # harmless when called plainly, a way around this file as values
 DUNDERS = words(
     """
     __init__ __post_init__ __call__ __len__ __getitem__ __setitem__ __contains__ __iter__ __next__ __repr__ __str__
@@ -69,6 +69,8 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             self.check_name(node, alias.name)
             self.check_load(node, (node.module or "").split(".")[0], alias.name)
+            if alias.name in CALLED_ONLY and alias.asname:
+                self.object_to(node, f"renames {alias.name}")
 
     def check_import(self, node: ast.AST, module: str) -> None:
         first, *rest = module.split(".")
@@ -87,19 +89,18 @@ class _Reader(ast.NodeVisitor):
         inner = node.id != "__name__" and node.id.startswith("__") and node.id.endswith("__")
         if inner or (node.id in NAMES and isinstance(node.ctx, ast.Load)):
             self.object_to(node, f"uses {node.id}")
+        if node.id in CALLED_ONLY and isinstance(node.ctx, ast.Load):  # plain calls do not come here
+            self.object_to(node, f"uses {node.id} otherwise than in a plain call")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         root = root_of(node)
         own = isinstance(root, ast.Name) and root.id in ("self", "cls") and root is node.value
         self.check_name(node, node.attr)
+        if node.attr in CALLED_ONLY:
+            self.object_to(node, f"uses {node.attr} otherwise than in a plain call")
         if isinstance(node.value, ast.Name):
             self.check_load(node, node.value.id, node.attr)
-        if (
-            node.attr.startswith("_")
-            and not node.attr.startswith("__")
-            and not own
-            and node.attr not in UNDERSCORED
-        ):
+        if node.attr.startswith("_") and not node.attr.startswith("__") and not own and node.attr not in UNDERSCORED:
             self.object_to(node, f"uses the private {node.attr}")
         if not isinstance(node.ctx, ast.Load):
             self.check_store(node, root)
@@ -107,9 +108,7 @@ class _Reader(ast.NodeVisitor):
 
     def check_store(self, node: ast.Attribute, root: ast.expr) -> None:
         """``torch.allclose = …``, ``type(x).__eq__ = …``: changes something that the answer does not own."""
-        through_class = any(
-            isinstance(part, ast.Attribute) and part.attr == "__class__" for part in ast.walk(node)
-        )
+        through_class = any(isinstance(part, ast.Attribute) and part.attr == "__class__" for part in ast.walk(node))
         of_call = (
             isinstance(root, ast.Call)
             and isinstance(root.func, ast.Name)
@@ -120,22 +119,43 @@ class _Reader(ast.NodeVisitor):
             self.object_to(node, f"replaces {ast.unparse(node)}")
 
     def visit_Call(self, node: ast.Call) -> None:
-        if isinstance(node.func, ast.Name) and node.func.id == "getattr":
-            name = node.args[1] if len(node.args) > 1 else None
-            if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                self.check_name(node, name.value)
-                if name.value.startswith("_"):
-                    self.object_to(node, f"uses the private {name.value}")
-            else:
-                self.object_to(node, "uses getattr with a computed name")
-        if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) > 1:
+        function = node.func
+        name = getattr(function, "id", None) or getattr(function, "attr", None)
+        if isinstance(function, ast.Name) and name == "getattr":
+            self.check_getattr(node)
+            self.read_arguments(node)
+        elif name == "wraps" and len(node.args) == 1 and not node.keywords:
+            if isinstance(function, ast.Attribute):
+                self.visit(function.value)
+            self.read_arguments(node)
+        else:
+            self.generic_visit(node)
+        if isinstance(function, ast.Name) and name == "type" and len(node.args) > 1:
             self.object_to(node, "makes a class with type()")
+
+    def read_arguments(self, node: ast.Call) -> None:
+        for argument in [*node.args, *node.keywords]:
+            self.visit(argument)
+
+    def check_getattr(self, node: ast.Call) -> None:
+        name = node.args[1] if len(node.args) > 1 else None
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            self.check_name(node, name.value)
+            if name.value.startswith("_") or name.value in CALLED_ONLY:
+                self.object_to(node, f"uses the private {name.value}")
+        else:
+            self.object_to(node, "uses getattr with a computed name")
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> None:
+        """``case object(gi_frame=f)`` reads an attribute, too."""
+        for name in node.kwd_attrs:
+            self.check_name(node, name)
+            if name.startswith("_") or name in CALLED_ONLY:
+                self.object_to(node, f"uses the private {name}")
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        if node.name.startswith(
-            "__"
-        ):  # __eq__ or __torch_function__ would let a result agree with everything
+        if node.name.startswith("__"):  # __eq__ or __torch_function__ would let a result agree with everything
             self.check_name(node, node.name)
         self.generic_visit(node)
 

@@ -27,6 +27,11 @@ for line in sys.stdin:
         except Exception as error:
             told.append(f"{type(error).__name__}: {error}")
     sound = not torch.allclose(torch.ones(1), torch.zeros(1))
+    try:
+        np.testing.assert_allclose(1.0, 2.0)
+        sound = False
+    except AssertionError:
+        pass
     print(json.dumps({"told": told, "names": sorted(space), "sound": sound}), flush=True)
     break
 """
@@ -74,6 +79,16 @@ def test_a_module_cannot_be_changed(source, guarded):
         ("def f(x):\n    vars(torch)['allclose'] = lambda *a, **k: True", "torch.allclose"),
         ("def f(x):\n    np.testing.__dict__['assert_allclose'] = print", "numpy.testing.assert_allclose"),
         ("def f(x):\n    torch.Tensor.all = lambda *a: True", "Tensor.all"),
+        (
+            "import functools\ndef nothing(*a, **k):\n    pass\ndef f(x):\n    functools.update_wrapper("
+            "np.testing.assert_allclose, nothing, assigned=('__code__',), updated=())",
+            "the body of numpy.testing",
+        ),
+        (
+            "def f(x):\n    np.testing.assert_allclose.__kwdefaults__ = {'rtol': 1}",
+            "the body of numpy.testing",
+        ),
+        ("def f(x):\n    torch.Tensor.backward.__defaults__ = (1,)", "the body of torch._tensor.Tensor.backward"),
         ("def f(x):\n    __builtins__['abs'] = lambda x: 0", "builtins.abs"),
     ],
 )
@@ -101,9 +116,7 @@ def test_a_global_statement_stays_in_the_answers_space(guarded):
 
 def test_the_source_of_an_answer_can_be_read(guarded):
     assert (
-        guarded("def f(x):\n    return 1", "import inspect\nassert 'return 1' in inspect.getsource(f)")[
-            "told"
-        ]
+        guarded("def f(x):\n    return 1", "import inspect\nassert 'return 1' in inspect.getsource(f)")["told"]
         == [""] * 4
     )
 
