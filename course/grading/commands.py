@@ -44,8 +44,8 @@ def do_release(options: argparse.Namespace) -> int:
     return 0
 
 
-def do_collect(options: argparse.Namespace) -> int:
-    """``course grade collect``: take in what students have handed in; 1 when something could not be."""
+def take_in(options: argparse.Namespace) -> tuple[list, int]:
+    """Collect the paths of the options: the submissions, and 1 when something could not be collected."""
     from .submissions import collect
 
     course = course_of(options)
@@ -53,7 +53,12 @@ def do_collect(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"course grade: {problem}", file=sys.stderr)
     print(f"{len(found)} submission{'s' * (len(found) != 1)} collected in {course.grading / 'collected'}")
-    return int(bool(problems))
+    return found, int(bool(problems))
+
+
+def do_collect(options: argparse.Namespace) -> int:
+    """``course grade collect``: take in what students have handed in; 1 when something could not be."""
+    return take_in(options)[1]
 
 
 def limits_of(options: argparse.Namespace):
@@ -81,12 +86,13 @@ def do_run(options: argparse.Namespace) -> int:
         print("course grade: without a sandbox: submissions run with your rights", file=sys.stderr)
     with run.alone(course):
         release(course)
-        status = do_collect(options) if options.paths else 0
+        given, status = take_in(options) if options.paths else (None, 0)
         todo = []
         for student, chapter in course.collected():
             record = run.record_of(course, student, chapter)
             done = record and record.state == "graded" and record.key == run.key_of(course, student, chapter)
-            if options.force or not done:
+            named = (given is None or (student, chapter) in given) and options.student in (None, student)
+            if not done or (options.force and named):
                 todo.append((student, chapter))
         print(f"{len(todo)} to grade, {len(course.collected()) - len(todo)} graded before", flush=True)
         for record in run.grade_all(course, todo, limits, not options.no_sandbox, options.jobs):
@@ -183,16 +189,17 @@ def add_parser(subparsers) -> None:
     )
     step.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="collect this first")
     step.add_argument("--jobs", type=positive, default=1, help="submissions at a time")
-    step.add_argument("--force", action="store_true", help="grade again what was graded")
+    step.add_argument("--force", action="store_true", help="grade again what was graded: PATH or --student, or all")
     step.add_argument(
         "--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights"
     )
-    step.add_argument("--cell-seconds", type=positive, default=limits.cell_seconds, help="for one cell")
+    default = "(default: %(default)s)"
+    step.add_argument("--cell-seconds", type=positive, default=limits.cell_seconds, help=f"for one cell {default}")
     step.add_argument(
-        "--total-seconds", type=positive, default=limits.total_seconds, help="for one submission"
+        "--total-seconds", type=positive, default=limits.total_seconds, help=f"for one submission {default}"
     )
     step.add_argument(
-        "--memory-mib", type=positive, default=limits.memory_mib, help="for one submission's process"
+        "--memory-mib", type=positive, default=limits.memory_mib, help=f"for one submission's process {default}"
     )
     step.set_defaults(run=guarded(do_run))
 

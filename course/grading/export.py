@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from .layout import Course, GradingError
 from .release import nbgrader_ready
 from .run import record_of
+from .submissions import read
 
 COLUMNS = ("student", "part", "chapter", "task", "score", "max_score", "by_hand", "sandboxed")
 
@@ -35,7 +36,9 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
                     f"the gradebook does not know {student} {chapter}: bring its copy back, or grade again with "
                     "course grade run --force"
                 ) from error
-            for grade in sorted(notebook.grades, key=lambda grade: grade.cell.id):
+            cells = read(course.released(chapter)).cells
+            order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in cells]
+            for grade in sorted(notebook.grades, key=lambda grade: order.index(grade.name)):
                 by_hand = (
                     "waiting"
                     if grade.needs_manual_grade

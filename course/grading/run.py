@@ -104,6 +104,8 @@ def scores(course: Course, student: str, chapter: Chapter) -> tuple[float, float
 def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> Record:
     """Grade one submission; its record says how it went, and a failure is told there, not raised."""
     start = time.monotonic()
+    # While it is graded anew it does not count as graded: a kill must not leave half a result behind an old record.
+    course.of_student("records", student, chapter, ".json").unlink(missing_ok=True)
     record = Record(student, str(chapter), "graded", key_of(course, student, chapter), sandboxed=sandboxed)
     try:
         submitted = read(course.of_student("collected", student, chapter))
