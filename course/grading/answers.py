@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
-from .harmless import harmless_text
+from .harmless import harmless_attachments, harmless_text
 from .vetting import imported_names, objections
 
 BINDING = (
@@ -51,38 +51,37 @@ IPYTHON = re.compile(r"[%!?].*|[\w.*]+\?{1,2}\s*")  # at the beginning of a line
 
 def plain_python(source: str) -> str:
     """A cell without its IPython lines (``%time``, ``!pip``, ``f?``); what Python can read stays as it is."""
+    if is_python(source):
+        return source
+    return "\n".join("pass" if IPYTHON.fullmatch(line) else line for line in source.split("\n"))
+
+
+def is_python(source: str) -> bool:
+    """Can Python read it?"""
     try:
         ast.parse(source)
     except (SyntaxError, ValueError):
-        return "\n".join("pass" if IPYTHON.fullmatch(line) else line for line in source.split("\n"))
-    return source
+        return False
+    return True
 
 
-def parsable_parts(source: str) -> Iterator[tuple[int, str]]:
-    """The cell itself when Python can read it, otherwise those of its top-level blocks that Python can read."""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError):
-        pass
-    else:
-        yield 0, source
-        return
-    blocks: list[tuple[int, list[str]]] = []
+def blocks(source: str) -> list[tuple[int, str]]:
+    """The top-level blocks of a cell, each with the number of its first line; they need not be Python."""
+    found: list[tuple[int, list[str]]] = []
     decorated = False
     for number, line in enumerate(source.split("\n")):
         starts = bool(line) and not line[0].isspace() and line[0] not in ")]}#"
-        if not blocks or (starts and not decorated):
-            blocks.append((number, []))
-        blocks[-1][1].append(line)
+        if not found or (starts and not decorated):
+            found.append((number, []))
+        found[-1][1].append(line)
         if starts:
             decorated = line.startswith("@")
-    for number, lines in blocks:
-        text = "\n".join(lines)
-        try:
-            ast.parse(text)
-        except (SyntaxError, ValueError):
-            continue
-        yield number, text
+    return [(number, "\n".join(lines)) for number, lines in found]
+
+
+def parsable_parts(source: str) -> list[tuple[int, str]]:
+    """The cell itself when Python can read it, otherwise those of its top-level blocks that Python can read."""
+    return [(0, source)] if is_python(source) else [part for part in blocks(source) if is_python(part[1])]
 
 
 def bound_names(node: ast.stmt) -> frozenset[str]:
@@ -150,13 +149,16 @@ class Submission:
     """The statements of a submitted notebook, and the cells they come from."""
 
     notebook: NotebookNode
+    code: dict[int, str] = field(init=False)  # the source of each cell with code, by the cell's number
     statements: list[Statement] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.statements = []
-        for number, cell in enumerate(self.notebook.cells):
-            if cell.cell_type == "code" or (is_solution(cell) and "def " in cell.source):
-                self.statements += statements(cell.source, number)
+        self.code = {
+            number: cell.source
+            for number, cell in enumerate(self.notebook.cells)
+            if cell.cell_type == "code" or (is_solution(cell) and "def " in cell.source)
+        }
+        self.statements = [part for number, source in self.code.items() for part in statements(source, number)]
 
     def candidates(self, name: str, stubs: set[str], tests: set[str]) -> list[Statement]:
         """The definitions that may be the answer `name`, the best first and at most two.
@@ -174,6 +176,18 @@ class Submission:
         in_force = [statement for statement in finished if places and statement.cell <= places[-1]]
         chosen = in_force[-1:] + finished[-1:]
         return list({statement.shape: statement for statement in chosen}.values())
+
+    def unreadable(self, name: str) -> str | None:
+        """The last cell with a definition of `name` that Python cannot read; None when there is none."""
+        definition = re.compile(rf"^(?:async +def|def|class) +{re.escape(name)}\b", re.MULTILINE)
+        cells = [plain_python(source) for source in self.code.values()]
+        broken = [
+            cell
+            for cell in cells
+            if not is_python(cell)
+            and any(definition.search(text) and not is_python(text) for _, text in blocks(cell))
+        ]
+        return broken[-1] if broken else None
 
     def with_helpers(self, answer: Statement, given: set[str]) -> list[Statement]:
         """`answer` after everything of the student's that it uses and that is not `given` by the notebook."""
@@ -228,8 +242,8 @@ def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
     return found
 
 
-def text_between(released: NotebookNode, submitted: NotebookNode, position: int) -> str | None:
-    """What stands in the submission where the original has cell `position`; None when that is untouched or gone.
+def cells_between(released: NotebookNode, submitted: NotebookNode, position: int) -> list[NotebookNode]:
+    """What stands in the submission where the original has cell `position`; empty when that is untouched or gone.
 
     Cells are matched by id and by equal text; what lies between the matches around the place belongs to the answer.
     """
@@ -254,13 +268,32 @@ def text_between(released: NotebookNode, submitted: NotebookNode, position: int)
         for number in sorted({*own, *range(start, end)})
         if places.get(number, position) == position
     ]
-    texts = [
-        cell.source.strip()
+    fitting = [
+        cell
         for cell in cells
         if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
     ]
-    texts = [text for text in texts if text and text != original.source.strip()]
-    return "\n\n".join(texts) or None
+    return [cell for cell in fitting if cell.source.strip() not in ("", original.source.strip())]
+
+
+def joined(cells: list[NotebookNode]) -> str:
+    """The texts of several cells as one."""
+    return "\n\n".join(cell.source.strip() for cell in cells)
+
+
+def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
+    """Put a written answer into its cell: text and attached images (a photographed derivation), made harmless."""
+    attachments, texts = {}, []
+    for number, part in enumerate(parts):
+        text = part.source.strip()
+        for name, data in harmless_attachments(part.get("attachments", {})).items():
+            unique = name if attachments.get(name, data) == data else f"{number}-{name}"
+            text = text.replace(f"(attachment:{name})", f"(attachment:{unique})")
+            attachments[unique] = data
+        texts.append(text)
+    cell.source = harmless_text("\n\n".join(texts))
+    if attachments:
+        cell.attachments = attachments
 
 
 def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
@@ -304,7 +337,7 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
     for task in every_task:
         cell = notebook.cells[task.position]
         if not task.names:
-            text = text_between(released, submitted, task.position)
+            text = joined(cells_between(released, submitted, task.position))
             cell.source = plain_python(text) if text else cell.source
             cell.metadata["course"] = {
                 "names": [],
@@ -314,26 +347,31 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
             continue
         stubs = {statement.shape for statement in statements(cell.source)}
         choices: list[list[Statement]] = [[], []]
+        unreadable = None
         for name in task.names:
             found = submission.candidates(name, stubs, set(task.tests))
+            if not found:
+                unreadable = submission.unreadable(name)
             for choice, statement in zip(choices, [*found, *found][:2], strict=False):
                 choice += [
                     part
                     for part in submission.with_helpers(statement, given | asked - {name})
                     if part not in choice
                 ]
-        sources = [render(choice) for choice in choices]
+        # An answer that Python cannot read is run as it is: the error message is what its author needs.
+        sources = [unreadable] * 2 if unreadable else [render(choice) for choice in choices]
         refused = refusal(sources[0], fixed)
         if sources[0]:
             cell.source = sources[0]
         alternative = sources[1] if sources[1] != sources[0] and not refusal(sources[1], fixed) else None
         cell.metadata["course"] = {"names": list(task.names), "alternative": alternative, "refused": refused}
-        if not refused:
+        if not refused and not unreadable:
             loaded.update({name: part.source for part in choices[0] for name in part.names})
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and is_solution(cell):
-            text = text_between(released, submitted, position)
-            cell.source = harmless_text(text) if text else cell.source
+            parts = cells_between(released, submitted, position)
+            if parts:
+                write_answer(cell, parts)
     return notebook
 
 

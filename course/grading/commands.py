@@ -49,11 +49,14 @@ def take_in(options: argparse.Namespace) -> tuple[list, int]:
     from .submissions import collect
 
     course = course_of(options)
-    found, problems = collect(course, options.paths, options.student, chapter_of(course, options.chapter))
-    for problem in problems:
+    result = collect(course, options.paths, options.student, chapter_of(course, options.chapter))
+    for note in result.notes:
+        print(note)
+    for problem in result.problems:
         print(f"course grade: {problem}", file=sys.stderr)
-    print(f"{len(found)} submission{'s' * (len(found) != 1)} collected in {course.grading / 'collected'}")
-    return found, int(bool(problems))
+    found = result.submissions
+    print(f"{len(found)} submission{'s' * (len(found) != 1)} in {course.grading / 'collected'}", flush=True)
+    return found, int(bool(result.problems))
 
 
 def do_collect(options: argparse.Namespace) -> int:
@@ -89,10 +92,8 @@ def do_run(options: argparse.Namespace) -> int:
         given, status = take_in(options) if options.paths else (None, 0)
         todo = []
         for student, chapter in course.collected():
-            record = run.record_of(course, student, chapter)
-            done = record and record.state == "graded" and record.key == run.key_of(course, student, chapter)
             named = (given is None or (student, chapter) in given) and options.student in (None, student)
-            if not done or (options.force and named):
+            if run.is_due(course, student, chapter, limits) or (options.force and named):
                 todo.append((student, chapter))
         print(f"{len(todo)} to grade, {len(course.collected()) - len(todo)} graded before", flush=True)
         for record in run.grade_all(course, todo, limits, not options.no_sandbox, options.jobs):
@@ -125,9 +126,9 @@ def do_export(options: argparse.Namespace) -> int:
     from .export import table
     from .layout import write
 
-    text = table(course_of(options))
+    text = table(course_of(options), options.totals)
     if options.file:
-        write(options.file, text)
+        write(options.file, "\ufeff" + text)  # the mark lets spreadsheets read names with accents
     else:
         print(text, end="")
     return 0
@@ -210,4 +211,5 @@ def add_parser(subparsers) -> None:
 
     step = steps.add_parser("export", parents=[common], help="write the grades of every task as CSV")
     step.add_argument("file", nargs="?", type=Path, help="the file (default: standard output)")
+    step.add_argument("--totals", action="store_true", help="one line for each student and chapter")
     step.set_defaults(run=guarded(do_export))

@@ -8,6 +8,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Any, Bool
 
+from .answers import grade_id
 from .harmless import harmless_output
 from .kernel import KernelLost, Session, error_output
 from .sandbox import Limits
@@ -118,7 +119,7 @@ class Run:
                     self.lost.add(position)
                     fresh = False
                     cell.outputs = [error_output("KernelLost", str(reason))]
-                    self.notes.append(f"cell {position}: {reason}")
+                    self.notes.append(f"{grade_id(cell) or f'cell {position}'}: {reason}")
             position += 1
 
 
@@ -129,16 +130,16 @@ class GuardedExecute(NbGraderPreprocessor):
     sandboxed = Bool(True).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-        async def main() -> list[str]:
+        async def main() -> dict[str, object]:
             session = Session(self.limits, self.sandboxed)
             run = Run(nb, session)
             try:
                 await run.everything()
             finally:
                 await session.stop()
-            return run.notes
+            return {"notes": run.notes, "lost": len(run.lost)}
 
-        nb.metadata["course"] = {"notes": asyncio.run(main())}
+        nb.metadata["course"] = asyncio.run(main())
         for cell in nb.cells:
             if cell.cell_type == "code":
                 cell.outputs = [harmless_output(output) for output in cell.outputs]

@@ -1,8 +1,9 @@
-"""The gradebook as a table: one line for each student, chapter and task."""
+"""The gradebook as a table: one line for each student, chapter and task, or the totals of each student and chapter."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from .layout import Course, GradingError
 from .release import nbgrader_ready
@@ -10,10 +11,13 @@ from .run import record_of
 from .submissions import read
 
 COLUMNS = ("student", "part", "chapter", "task", "score", "max_score", "by_hand", "sandboxed")
+TOTALS = ("student", "part", "chapter", "score", "max_score", "waiting", "state")
 
 
 def rows(course: Course) -> Iterator[dict[str, object]]:
     """The graded tasks of every submission; ``by_hand`` says "waiting" or "done" where a human decides.
+
+    A submission that could not be graded is one row without a task: its ``by_hand`` says "not graded".
 
     Raises:
         GradingError: nothing has been graded.
@@ -28,6 +32,8 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
     with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
         for student, chapter, record in graded:
             if record is None or record.state != "graded":
+                line = (student, chapter.part, chapter.name, "", "", "", "not graded", "")
+                yield dict(zip(COLUMNS, line, strict=True))
                 continue
             try:
                 notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
@@ -58,10 +64,23 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
                 yield dict(zip(COLUMNS, (*line, record.sandboxed), strict=True))
 
 
-def table(course: Course) -> str:
-    """The rows as CSV with a header."""
+def totals(tasks: Iterable[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """The sums over the tasks of each submission; ``waiting`` counts those that a human has still to decide."""
+    for key, group in groupby(tasks, key=lambda row: (row["student"], row["part"], row["chapter"])):
+        lines = list(group)
+        if lines[0]["by_hand"] == "not graded":
+            sums = ("", "", "", "not graded")
+        else:
+            waiting = sum(row["by_hand"] == "waiting" for row in lines)
+            score, most = (sum(row[column] for row in lines) for column in ("score", "max_score"))
+            sums = (score, most, waiting, "waiting" if waiting else "complete")
+        yield dict(zip(TOTALS, (*key, *sums), strict=True))
+
+
+def table(course: Course, only_totals: bool = False) -> str:
+    """The rows, or their totals, as CSV with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, TOTALS if only_totals else COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows(course))
+    writer.writerows(totals(rows(course)) if only_totals else rows(course))
     return text.getvalue()

@@ -16,6 +16,7 @@ from traitlets.config import Config
 
 from .layout import Chapter, Course, GradingError, configure, write
 from .release import nbgrader_ready, reason
+from .run import scores
 
 # The backslashes are doubled: in a string of JavaScript '\(' is '(', and every parenthesis would begin a formula.
 MATHS_SETTINGS = (
@@ -70,6 +71,16 @@ def mathjax() -> str | None:
     return script.read_text(encoding="utf8") if script.exists() else None
 
 
+def banner(course: Course, student: str, chapter: Chapter) -> str:
+    """Whose page it is, and which tasks still wait for a human's points."""
+    _, _, waiting = scores(course, student, chapter)
+    text = f"<strong>{html.escape(student)}</strong>, {html.escape(str(chapter))}."
+    if waiting:
+        tasks = ", ".join(html.escape(name) for name in waiting)
+        text += f" Not graded yet: {tasks}. The score below does not count them."
+    return f'<div class="container"><p class="alert alert-{"warning" if waiting else "info"}">{text}</p></div>'
+
+
 def offline(page: str) -> str:
     """The page without any script but MathJax, and with a policy that lets a browser load nothing from outside."""
     page = re.sub(r"<script\b.*?</script\s*>", "", page, flags=re.DOTALL | re.IGNORECASE)
@@ -106,5 +117,6 @@ def feedback(course: Course, student: str, chapter: Chapter) -> Path:
         except (NbGraderException, SystemExit) as error:
             raise GradingError(f"{student} {chapter}: {reason(errors, error)}") from error
     path = course.of_student("feedback", student, chapter, ".html")
-    write(path, offline(path.read_text(encoding="utf8")))
+    page = path.read_text(encoding="utf8").replace("<body>", "<body>\n" + banner(course, student, chapter), 1)
+    write(path, offline(page))
     return path

@@ -12,15 +12,18 @@ from nbformat import NotebookNode
 IMAGES = ("image/png", "image/jpeg")
 TAG = re.compile(r"<(?=[A-Za-z/!?])")  # "<" followed by anything else begins no tag
 ENTITY = re.compile(r"&(?=#|colon;|Tab;|NewLine;)")  # could spell the scheme of a link
+IMAGE = re.compile(r"!(?=\[(?![^\[\]\n]*\]\(attachment:))")  # any but an attached one: its address would be asked for
 SCRIPT = re.compile(r"((?:java|vb)script)\s*\\?:", re.IGNORECASE)
 
 
 def harmless_text(text: str) -> str:
-    """Markdown without raw HTML and without links to scripts: ``$a<b$`` becomes ``$a< b$``, the same formula.
+    """Markdown without raw HTML, links to scripts, and images from elsewhere (a link to them stays).
+
+    ``$a<b$`` becomes ``$a< b$``, the same formula.
 
     It looks at characters, not at Markdown's structure: no two renderers agree on that.
     """
-    text = ENTITY.sub("& ", TAG.sub("< ", text))
+    text = IMAGE.sub("! ", ENTITY.sub("& ", TAG.sub("< ", text)))
     return SCRIPT.sub(r"\1 -", text)
 
 
@@ -30,6 +33,15 @@ def is_base64(data: object) -> bool:
         return bool(base64.b64decode("".join(str(data).split()), validate=True))
     except (binascii.Error, ValueError):
         return False
+
+
+def harmless_attachments(attachments: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The images among the attachments of a written answer, by name."""
+    kept = {
+        name: {kind: data for kind, data in kinds.items() if kind in IMAGES and is_base64(data)}
+        for name, kinds in attachments.items()
+    }
+    return {name: kinds for name, kinds in kept.items() if kinds}
 
 
 def harmless_output(output: NotebookNode) -> NotebookNode:

@@ -95,11 +95,13 @@ def digest(*files: Path) -> str:
     ).hexdigest()
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file that is either the old one or the new one, never half of it."""
+def write(path: Path, text: str, like: Path | None = None) -> None:
+    """Write a file that is either the old one or the new one, never half of it; as old as the file `like`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf8")
+    if like:
+        os.utime(partial, ns=(like.stat().st_atime_ns, like.stat().st_mtime_ns))
     partial.replace(path)
 
 

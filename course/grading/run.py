@@ -47,6 +47,8 @@ class Record:
     to_grade_by_hand: int = 0
     seconds: float = 0.0
     sandboxed: bool = True
+    limits: dict[str, int] = field(default_factory=dict)
+    lost: int = 0  # cells that ran into a limit
     notes: list[str] = field(default_factory=list)
 
 
@@ -61,13 +63,24 @@ def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
     return Record(**json.loads(path.read_text(encoding="utf8"))) if path.exists() else None
 
 
-def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> list[str]:
-    """Run nbgrader on the assembled notebook; the guard's notes."""
+def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bool:
+    """Must a submission be graded: for the first time, after a change, or with a larger limit that it ran into?"""
+    record = record_of(course, student, chapter)
+    if record is None or record.state != "graded" or record.key != key_of(course, student, chapter):
+        return True
+    return record.lost > 0 and any(value > record.limits.get(name, 0) for name, value in asdict(limits).items())
+
+
+def autograde(
+    course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool
+) -> tuple[list[str], int]:
+    """Run nbgrader on the assembled notebook; the guard's notes, and the number of cells that ran into a limit."""
     from nbgrader.converters import Autograde
     from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
-    from nbgrader.preprocessors import CheckCellMetadata, LimitOutput, SaveAutoGrades
+    from nbgrader.preprocessors import CheckCellMetadata, LimitOutput
 
+    from .decisions import SaveGrades, answers_of
     from .execute import GuardedExecute
 
     config = configure(Config(), course.root, course.grading, course.grading / "release")
@@ -77,27 +90,30 @@ def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sa
     config.Autograde.autograde_preprocessors = [
         GuardedExecute,
         LimitOutput,
-        SaveAutoGrades,
+        SaveGrades,
         CheckCellMetadata,
     ]
     config.GuardedExecute.limits = limits
     config.GuardedExecute.sandboxed = sandboxed
+    before = course.of_student("autograded", student, chapter)
+    config.SaveGrades.answers_before = answers_of(read(before)) if before.exists() else {}
     with nbgrader_ready() as errors:
         try:
             Autograde(coursedir=CourseDirectory(config=config), config=config, force=True).start()
         except (NbGraderException, SystemExit) as error:
             raise GradingError(reason(errors, error)) from error
     graded = read(course.of_student("autograded", student, chapter))
-    return list(graded.metadata.get("course", {}).get("notes", []))
+    told = graded.metadata["course"]
+    return list(told["notes"]), int(told["lost"])
 
 
-def scores(course: Course, student: str, chapter: Chapter) -> tuple[float, float, int]:
-    """Score, maximum, and the number of tasks that wait for a human."""
+def scores(course: Course, student: str, chapter: Chapter) -> tuple[float, float, list[str]]:
+    """Score, maximum, and the tasks that wait for a human."""
     from nbgrader.api import Gradebook
 
     with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
         notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
-        waiting = sum(bool(grade.needs_manual_grade) for grade in notebook.grades)
+        waiting = sorted(grade.name for grade in notebook.grades if grade.needs_manual_grade)
         return float(notebook.score), float(notebook.max_score), waiting
 
 
@@ -106,14 +122,16 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
     start = time.monotonic()
     # While it is graded anew it does not count as graded: a kill must not leave half a result behind an old record.
     course.of_student("records", student, chapter, ".json").unlink(missing_ok=True)
-    record = Record(student, str(chapter), "graded", key_of(course, student, chapter), sandboxed=sandboxed)
+    key = key_of(course, student, chapter)
+    record = Record(student, str(chapter), "graded", key, sandboxed=sandboxed, limits=asdict(limits))
     try:
         submitted = read(course.of_student("collected", student, chapter))
         released, solution = read(course.released(chapter)), read(course.solution(chapter))
         assembled = assemble(released, solution, submitted)
         write(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
-        record.notes = autograde(course, student, chapter, limits, sandboxed)
-        record.score, record.max_score, record.to_grade_by_hand = scores(course, student, chapter)
+        record.notes, record.lost = autograde(course, student, chapter, limits, sandboxed)
+        record.score, record.max_score, waiting = scores(course, student, chapter)
+        record.to_grade_by_hand = len(waiting)
     except Unreadable as error:
         record.state, record.notes = "failed", [str(error)]
     except Exception as error:  # a stranger's file: whatever it breaks, the others are graded

@@ -2,8 +2,9 @@
 
 import os
 import re
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -36,19 +37,24 @@ def read(path: Path) -> NotebookNode:
 
 
 def student_name(text: str) -> str:
-    """A name that is safe as a folder, as a file pattern and in a spreadsheet."""
-    name = re.sub(r"[^\w.@+-]", "_", text).strip(".")
+    """A name that is safe as a folder, as a file pattern and in a spreadsheet; one name for one way of writing it."""
+    name = re.sub(r"[^\w.@+-]", "_", unicodedata.normalize("NFC", text)).strip(".")
     return name if name[:1].isalnum() else f"_{name}"
 
 
-def find(folder: Path) -> Iterator[Path]:
-    """The notebooks below a folder, without checkpoints, hidden folders, and links (which may lead anywhere)."""
+def find(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The notebooks below a folder, and the files that are none.
+
+    Hidden files and folders (checkpoints) are passed over. Links, which may lead anywhere, count as no notebooks.
+    """
+    notebooks, others = [], []
     for top, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(top, name)
-            if name.endswith(".ipynb") and not name.startswith(".") and not path.is_symlink():
-                yield path
+            is_notebook = path.suffix.lower() == ".ipynb" and not path.is_symlink()
+            (notebooks if is_notebook else others).append(path)
+    return notebooks, others
 
 
 def recognise(course: Course, path: Path) -> Chapter | None:
@@ -69,64 +75,80 @@ def recognise(course: Course, path: Path) -> Chapter | None:
     return best if best and scores[best] > (0, 0) else None
 
 
-def owner_and_chapter(course: Course, path: Path, inside: Path | None) -> tuple[str, Chapter]:
-    """Whose submission a file is and for which chapter.
+def stem_of(path: Path) -> str:
+    """A file's name without its suffix and without what browsers and JupyterLab add to a copy: `` (1)``, ``-Copy1``."""
+    return re.sub(r"(\s*\(\d+\)|-Copy\d+)+$", "", path.stem)
+
+
+def ends_with(stem: str, chapter: Chapter) -> bool:
+    """Is it ``<student>_<chapter>``?"""
+    return bool(re.search(rf"[-_ ]{re.escape(chapter.name)}$", stem))
+
+
+def answered_chapter(course: Course, path: Path) -> Chapter:
+    """The chapter that a file answers, by its content or else by its name; a :class:`GradingError` if neither tells."""
+    chapters, stem = course.chapters(), stem_of(path)
+    by_name = [chapter for chapter in chapters if stem == chapter.name or ends_with(stem, chapter)]
+    chapter = recognise(course, path) or next(iter(by_name), None) or (chapters[0] if len(chapters) == 1 else None)
+    if chapter is None:
+        raise GradingError(f"{path}: no chapter is recognised; name it with --chapter part/chapter")
+    return chapter
+
+
+def owner_of(course: Course, path: Path, inside: Path | None) -> str:
+    """Whose submission a file is; a :class:`GradingError` when its path names no student.
 
     Layouts: ``<student>.ipynb``, ``<student>/<chapter>.ipynb``, ``<student>/<part>/<chapter>.ipynb``, and
     ``<student>_<chapter>.ipynb``; `inside` is the folder that was given, None for a file given by itself.
     """
-    chapters = course.chapters()
-    by_content = recognise(course, path)
-    named = [chapter for chapter in chapters if path.stem == chapter.name]
-    suffixed = [chapter for chapter in chapters if re.search(rf"[-_ ]{re.escape(chapter.name)}$", path.stem)]
-    chapter = (
-        by_content or next(iter(named + suffixed), None) or (chapters[0] if len(chapters) == 1 else None)
-    )
-    if chapter is None:
-        raise GradingError(f"{path}: no chapter is recognised; name it with --chapter part/chapter")
+    chapters, stem = course.chapters(), stem_of(path)
     below = path.relative_to(inside).parts[:-1] if inside else ()
+    suffixed = [chapter for chapter in chapters if ends_with(stem, chapter)]
     if below:
         student = below[0]
-    elif named:
+    elif any(stem == chapter.name for chapter in chapters):
         student = path.resolve().parent.name
     else:
-        student = path.stem[: -len(chapter.name) - 1] if chapter in suffixed else path.stem
-    return student, chapter
+        student = stem[: -len(suffixed[0].name) - 1] if suffixed else stem
+    if student in {chapter.part for chapter in chapters}:
+        raise GradingError(f"{path}: no student is named; put it into a folder <student>/, or say --student NAME")
+    return student
 
 
-def collect(
-    course: Course, paths: list[Path], student: str | None = None, chapter: Chapter | None = None
-) -> tuple[list[tuple[str, Chapter]], list[str]]:
-    """Copy submissions into the folder ``collected``; the submissions and what could not be collected.
+@dataclass
+class Collected:
+    """What came of a collection: the submissions, what to know about them, and what could not be collected."""
 
-    Of two files for the same student and chapter the newer one counts.
-    """
+    submissions: list[tuple[str, Chapter]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def newest(
+    course: Course, paths: list[Path], student: str | None, chapter: Chapter | None, result: Collected
+) -> dict[tuple[str, Chapter], Path]:
+    """The newest file of each student and chapter; what else was found goes into `result`."""
     chosen: dict[tuple[str, Chapter], Path] = {}
     names: dict[str, str] = {}  # the name as it came, by the safe one
-    problems = []
     for given in paths:
         if not given.exists():
             raise GradingError(f"{given} does not exist")
         inside = given if given.is_dir() else None
-        files = list(find(given)) if inside else [given]
+        files, others = find(given) if inside else ([given], [])
         if not files:
             raise GradingError(f"{given} holds no notebook (.ipynb)")
+        result.notes += [f"{path}: left out, it is no notebook (.ipynb)" for path in others]
         for path in files:
             try:
                 if path.stat().st_size > LARGEST_MIB * 2**20:
                     raise GradingError(f"{path} is larger than {LARGEST_MIB} MiB; clear its outputs")
-                found = (
-                    owner_and_chapter(course, path, inside)
-                    if not (student and chapter)
-                    else (student, chapter)
-                )
+                given_name = unicodedata.normalize("NFC", student or owner_of(course, path, inside))
+                key = (student_name(given_name), chapter or answered_chapter(course, path))
             except GradingError as error:
-                problems.append(str(error))
+                result.problems.append(str(error))
                 continue
-            given_name = student or found[0]
-            key = (student_name(given_name), chapter or found[1])
             if names.setdefault(key[0], given_name) != given_name:
-                problems.append(
+                result.problems.append(
                     f"{path}: not used, {given_name!r} and {names[key[0]]!r} would both be called {key[0]!r}; "
                     "rename one, or collect it by itself with --student"
                 )
@@ -134,11 +156,31 @@ def collect(
             other = chosen.get(key)
             if other is not None:
                 older, path = sorted([other, path], key=lambda file: file.stat().st_mtime)
-                problems.append(
-                    f"{older}: not used, {path.name} is newer and for the same student and chapter"
-                )
+                result.notes.append(f"{older}: not used, {path.name} is newer and for the same student and chapter")
             chosen[key] = path
-    for (name, answered), path in chosen.items():
+    return chosen
+
+
+def collect(
+    course: Course, paths: list[Path], student: str | None = None, chapter: Chapter | None = None
+) -> Collected:
+    """Copy submissions into the folder ``collected``.
+
+    Of several files for the same student and chapter the newest counts, also against one that was collected before.
+    """
+    result = Collected()
+    chosen = newest(course, paths, student, chapter, result)
+    for (name, answered), path in sorted(chosen.items()):
         target = course.of_student("collected", name, answered)
-        write(target, path.read_bytes().decode("utf8", errors="replace"))
-    return sorted(chosen), problems
+        text = path.read_bytes().decode("utf8", errors="replace")
+        held = target.read_text(encoding="utf8") if target.exists() else None
+        result.submissions.append((name, answered))
+        if held == text:
+            how = "is as collected before"
+        elif held is not None and target.stat().st_mtime > path.stat().st_mtime:
+            how = f"not used, the one collected before is newer (to take this one, remove {target})"
+        else:
+            write(target, text, like=path)
+            how = "replaces the one collected before" if held is not None else "collected"
+        result.notes.append(f"{name} {answered}: {path} {how}")
+    return result

@@ -31,7 +31,7 @@ ATTRIBUTES = words(
     """
 )
 NAMES = words("eval exec compile globals locals vars setattr delattr open input breakpoint exit quit help get_ipython")
-CALLED_ONLY = words("getattr wraps")  # harmless when called plainly, a way around this file as values
+CALLED_ONLY = words("getattr wraps type")  # harmless when called plainly, a way around this file as values
 DUNDERS = words(
     """
     __init__ __post_init__ __call__ __len__ __getitem__ __setitem__ __contains__ __iter__ __next__ __repr__ __str__
@@ -96,7 +96,7 @@ class _Reader(ast.NodeVisitor):
         root = root_of(node)
         own = isinstance(root, ast.Name) and root.id in ("self", "cls") and root is node.value
         self.check_name(node, node.attr)
-        if node.attr in CALLED_ONLY:
+        if node.attr in CALLED_ONLY - {"type"}:  # x.type is a tensor's
             self.object_to(node, f"uses {node.attr} otherwise than in a plain call")
         if isinstance(node.value, ast.Name):
             self.check_load(node, node.value.id, node.attr)
@@ -124,14 +124,16 @@ class _Reader(ast.NodeVisitor):
         if isinstance(function, ast.Name) and name == "getattr":
             self.check_getattr(node)
             self.read_arguments(node)
+        elif isinstance(function, ast.Name) and name == "type":
+            if len(node.args) != 1 or node.keywords:
+                self.object_to(node, "makes a class with type()")
+            self.read_arguments(node)
         elif name == "wraps" and len(node.args) == 1 and not node.keywords:
             if isinstance(function, ast.Attribute):
                 self.visit(function.value)
             self.read_arguments(node)
         else:
             self.generic_visit(node)
-        if isinstance(function, ast.Name) and name == "type" and len(node.args) > 1:
-            self.object_to(node, "makes a class with type()")
 
     def read_arguments(self, node: ast.Call) -> None:
         for argument in [*node.args, *node.keywords]:

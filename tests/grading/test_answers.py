@@ -186,6 +186,38 @@ def test_a_written_answer_in_a_copied_cell(put_together, submitted):
     assert text == "Because the mean is linear.\n\nAnd constants have mean themselves."
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def mean(x):\n    return x.mean(",
+        "def mean(x)\n    return x.mean()",
+        "def mean(x):\nreturn x.mean()",
+        "import math\n\ndef mean(x):\n    return x.mean() +\n\nmean(torch.ones(2))",
+    ],
+)
+def test_an_answer_that_python_cannot_read_is_run_as_it_is(source, put_together, submitted):
+    cell_of(submitted, "mean").source = source
+    assembled = put_together(submitted)
+    assert cell_of(assembled, "mean").source == source
+    assert cell_of(assembled, "mean").metadata.course == {"names": ["mean"], "alternative": None, "refused": []}
+    assert cell_of(assembled, "centred").source == ANSWERS["centred"]
+
+
+def test_an_unreadable_draft_does_not_win_over_an_answer(put_together, submitted):
+    submitted.cells.append(new_code_cell("def mean(x):\n    return x.mean("))
+    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
+
+
+def test_photographs_of_a_written_answer_are_kept(put_together, submitted):
+    first = cell_of(submitted, "why")
+    first.source, first.attachments = "See ![](attachment:image.png)", {"image.png": {"image/png": "QUFB"}}
+    second = new_markdown_cell("and ![](attachment:image.png)", attachments={"image.png": {"image/png": "QkJC"}})
+    submitted.cells.insert(position_of(submitted, "why") + 1, second)
+    cell = cell_of(put_together(submitted), "why")
+    assert cell.source == "See ![](attachment:image.png)\n\nand ![](attachment:1-image.png)"
+    assert cell.attachments == {"image.png": {"image/png": "QUFB"}, "1-image.png": {"image/png": "QkJC"}}
+
+
 def test_nothing_at_all(put_together, released):
     assert cell_of(put_together(new_notebook()), "mean").source == cell_of(released, "mean").source
 

@@ -1,10 +1,13 @@
 """What the fence misses, the guard sees: run in a process of its own, because it locks the libraries there."""
 
 import json
+import select
 import subprocess
 import sys
 
 import pytest
+
+SECONDS = 60  # importing torch takes more than ten on a busy machine
 
 SERVER = """
 import json, os, sys
@@ -45,9 +48,14 @@ def guarded():
 
         def call(source: str, test: str = "f(torch.ones(2))") -> dict:
             print(json.dumps([source, test]), file=server.stdin, flush=True)
+            answered, _, _ = select.select([server.stdout], [], [], SECONDS)
+            assert answered, f"no reply within {SECONDS} s"
             return json.loads(server.stdout.readline())
 
-        yield call
+        try:
+            yield call
+        finally:
+            server.kill()
 
 
 def test_an_honest_answer_is_left_alone(guarded):

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from course.grading.answers import assemble, grade_id
 from course.grading.execute import GuardedExecute
-from course.grading.harmless import harmless_output, harmless_text
+from course.grading.harmless import harmless_attachments, harmless_output, harmless_text
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -60,6 +60,29 @@ def test_nothing_that_begins_a_tag_is_left(text):
 )
 def test_ordinary_text_is_not_touched(text):
     assert harmless_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![](http://evil.example/a.png)",
+        "![x](//evil.example/a.png 'title')",
+        "![x][y]\n\n[y]: http://evil.example/a.png",
+        "![a [b](attachment:c.png)](http://evil.example/a.png)",
+        "!![x](http://evil.example/a.png)",
+    ],
+)
+def test_an_image_from_elsewhere_becomes_a_link(text):
+    assert "<img" in markdown2html(text)
+    page = markdown2html(harmless_text(text))
+    assert not re.search(r"<img[^>]*evil", page)
+    assert "<a href" in page
+
+
+def test_only_images_are_kept_of_attachments():
+    given = {"a.png": {"image/png": PIXEL, "text/html": "<b>"}, "b.svg": {"image/svg+xml": "<svg>"}, "c.png": {}}
+    assert harmless_attachments(given) == {"a.png": {"image/png": PIXEL}}
+    assert harmless_text("![x](attachment:a.png)") == "![x](attachment:a.png)"
 
 
 def test_a_formula_stays_the_same_formula():

@@ -1,5 +1,6 @@
 """The whole way, as an instructor goes it: a folder of submissions, honest and otherwise, to grades and feedback."""
 
+import base64
 import csv
 import io
 import os
@@ -7,18 +8,23 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import COURSE
 from fixture_course import ANSWERS, submission
+from nbgrader.api import Gradebook
 
-from course.grading.layout import Course
-from course.grading.run import record_of
+from course.grading.layout import Course, write, write_json
+from course.grading.release import nbgrader_ready
+from course.grading.run import Record, is_due, key_of, record_of
+from course.grading.sandbox import Limits
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
+PIXEL = base64.b64encode(b"\x89PNG pixel").decode()
 SECONDS = "20"  # of one cell: importing torch takes more than five on a busy machine
 LIMITS = ["--cell-seconds", SECONDS, "--memory-mib", "2048"]
 
@@ -31,9 +37,12 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
     """Submissions by name."""
     full = submission(
         released,
-        why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png)",
+        why="Linear: $x$ <script>alert(1)</script> ![](http://evil.example/a.png) ![](attachment:photo.png)",
         experiment="%matplotlib inline\nsize = 1234\nmean(torch.ones(size)) * size",
     )
+    for cell in full.cells:
+        if cell.source.startswith("Linear"):
+            cell.attachments = {"photo.png": {"image/png": PIXEL}}
     patched = submission(
         released,
         answers(
@@ -79,6 +88,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "split": split,
         "edited": edited,
         "twice": twice,
+        "unreadable": submission(released, answers(mean="def mean(x):\n    return x.mean(")),
         "writes": submission(released, answers(mean=steal)),
         "reads": submission(released, answers(mean=read)),
         "bomb": submission(released, answers(last=bomb)),
@@ -100,6 +110,7 @@ EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "split": (2, 3, 1),
     "edited": (0, 0, 1),
     "twice": (2, 3, 1),
+    "unreadable": (0, 0, 1),
     "writes": (0, 0, 1),
     "reads": (2, 3, 1),
     "bomb": (2, 3, 1),
@@ -166,7 +177,7 @@ def test_what_a_human_decides_waits_for_a_human(marks):
     assert marks["full"]["why"]["by_hand"] == "waiting"
     assert marks["full"]["experiment"]["by_hand"] == "waiting"
     assert marks["empty"]["why"]["by_hand"] == ""
-    assert "broken" not in marks
+    assert marks["broken"][""]["by_hand"] == "not graded"
 
 
 def test_nothing_was_written_outside(graded):
@@ -179,7 +190,10 @@ def test_what_the_grader_saw_is_told(graded, chapter):
     course, done, _ = graded
     assert "may not replace torch.allclose" in course.of_student("autograded", "inside", chapter).read_text()
     assert "tensor(1234.)" in course.of_student("autograded", "full", chapter).read_text()
-    assert record_of(course, "loop", chapter).notes == [f"cell 10: no answer within {SECONDS} s: an endless loop?"]
+    loop = record_of(course, "loop", chapter)
+    assert loop.notes == [f"last-tests: no answer within {SECONDS} s: an endless loop?"]
+    assert (loop.lost, loop.limits["cell_seconds"]) == (1, int(SECONDS))
+    assert record_of(course, "full", chapter).lost == 0
     assert "6 of 12, 2 by hand" in done.stdout
 
 
@@ -197,11 +211,17 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     assert "<script" not in without_mathjax
     assert not re.search(r"<(link|script|iframe)\b[^>]*https?:", without_mathjax)
     assert "hidden_expected" not in page
+    assert "evil.example" in page
+    assert not re.search(r"<img[^>]*evil", page)
+    assert f"data:image/png;base64,{PIXEL}" in page
+    assert "<strong>full</strong>, start/basics. Not graded yet: experiment, why." in page
     assert r"inlineMath: [['$', '$'], ['\\(', '\\)']]" in page  # a single backslash would make formulas of parentheses
     failed = course.of_student("feedback", "edited", chapter, ".html").read_text()
     assert "AssertionError" in failed
     assert "hidden_expected" not in failed
+    assert "SyntaxError" in course.of_student("feedback", "unreadable", chapter, ".html").read_text()
     empty = course.of_student("feedback", "empty", chapter, ".html").read_text()
+    assert "Not graded yet" not in empty
     assert "not answered" in empty  # the open experiment
     assert "NotImplementedError</span>" not in empty.partition("not answered")[2]
     raised = course.of_student("feedback", "raises", chapter, ".html").read_text()
@@ -216,6 +236,55 @@ def test_a_second_run_grades_nothing_again(graded):
     command = [COURSE, "grade", "run", "--course", course.root, "--grading", course.grading, *LIMITS]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert f"1 to grade, {len(EXPECTED)} graded before" in done.stdout  # the broken one is tried again
+
+
+def test_totals(graded, tmp_path):
+    course, _, _ = graded
+    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
+    command += ["--totals", tmp_path / "totals.csv"]
+    subprocess.run([str(word) for word in command], check=True)
+    text = (tmp_path / "totals.csv").read_bytes()
+    assert text.startswith("\ufeffstudent,part,chapter".encode())
+    lines = text.decode("utf-8-sig").splitlines()
+    assert len(lines) == len(EXPECTED) + 2
+    assert "full,start,basics,6.0,12.0,2,waiting" in lines
+    assert "empty,start,basics,0.0,12.0,0,complete" in lines
+    assert "broken,start,basics,,,,not graded" in lines
+
+
+@pytest.mark.parametrize(
+    ("lost", "seconds", "due"), [(0, 20, False), (1, 20, False), (1, 10, False), (1, 30, True), (0, 30, False)]
+)
+def test_only_what_ran_into_a_limit_is_graded_again_with_a_larger_one(lost, seconds, due, course, chapter, released):
+    write(course.of_student("collected", "ada", chapter), nbformat.writes(released))
+    old, new = Limits(cell_seconds=20), Limits(cell_seconds=seconds)
+    record = Record("ada", str(chapter), "graded", key_of(course, "ada", chapter), limits=asdict(old), lost=lost)
+    write_json(course.of_student("records", "ada", chapter, ".json"), asdict(record))
+    assert is_due(course, "ada", chapter, new) is due
+
+
+def test_a_decision_stands_while_the_answer_is_the_same(grade, course, chapter, released, tmp_path):
+    file = tmp_path / "ada.ipynb"
+    wrong = answers(last="def last(items):\n    return items[0]")
+    nbformat.write(submission(released, wrong, experiment="mean(torch.ones(2))"), file)
+    assert grade("run", file, *LIMITS).returncode == 0
+    given = {"why": 3, "experiment": 2, "last-tests": 0.5}
+    with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
+        for task, points in given.items():
+            mark = gradebook.find_grade(task, chapter.name, chapter.part, "ada")
+            mark.manual_score, mark.needs_manual_grade = points, False
+        gradebook.db.commit()
+    nbformat.write(submission(released, wrong, experiment="mean(torch.ones(3))"), file)
+    done = grade("run", file, *LIMITS)
+    assert "replaces the one collected before" in done.stdout
+    assert "10.5 of 12, 1 by hand" in done.stdout  # the points stay, one of them to be looked at again
+    rows = {row["task"]: row for row in csv.DictReader(io.StringIO(grade("export").stdout))}
+    assert {task: float(rows[task]["score"]) for task in given} == given
+    assert {task: rows[task]["by_hand"] for task in given} == {
+        "why": "done",
+        "experiment": "waiting",
+        "last-tests": "done",
+    }
 
 
 def test_a_killed_run_is_continued(course, chapter, released, tmp_path):

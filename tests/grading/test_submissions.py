@@ -7,7 +7,7 @@ import pytest
 from fixture_course import submission
 
 from course.grading.layout import Chapter, GradingError
-from course.grading.submissions import collect, find, owner_and_chapter, read, student_name
+from course.grading.submissions import answered_chapter, collect, find, owner_of, read, student_name
 
 
 @pytest.fixture
@@ -30,16 +30,38 @@ def put(notebook, path):
         "ada/homework 3.ipynb",
         "ada_basics.ipynb",
         "ada-basics.ipynb",
+        "ada (1).ipynb",
+        "ada_basics (2).ipynb",
+        "ada-Copy1.ipynb",
+        "ada/basics (1).IPYNB",
     ],
 )
 def test_a_folder_in_every_layout(name, course, chapter, notebook, tmp_path):
-    path = put(notebook, tmp_path / "all" / name)
-    assert owner_and_chapter(course, path, tmp_path / "all") == ("ada", chapter)
+    put(notebook, tmp_path / "all" / name)
+    assert collect(course, [tmp_path / "all"]).submissions == [("ada", chapter)]
 
 
-@pytest.mark.parametrize("name", ["ada.ipynb", "ada/basics.ipynb"])
+@pytest.mark.parametrize("name", ["ada.ipynb", "ada/basics.ipynb", "ada/basics (1).ipynb"])
 def test_one_file(name, course, chapter, notebook, tmp_path):
-    assert owner_and_chapter(course, put(notebook, tmp_path / name), None) == ("ada", chapter)
+    assert collect(course, [put(notebook, tmp_path / name)]).submissions == [("ada", chapter)]
+
+
+@pytest.mark.parametrize("given", ["start/basics.ipynb", "."])
+def test_a_part_of_the_book_is_no_student(given, course, chapter, notebook, tmp_path):
+    put(notebook, tmp_path / "all" / "start" / "basics.ipynb")
+    result = collect(course, [tmp_path / "all" / given])
+    assert result.submissions == []
+    assert "no student is named" in result.problems[0]
+    assert "--student" in result.problems[0]
+    assert collect(course, [tmp_path / "all" / given], "ada").submissions == [("ada", chapter)]
+
+
+def test_one_name_in_two_spellings_is_one_student(course, chapter, notebook, tmp_path):
+    put(notebook, tmp_path / "a" / "Zo\u00eb.ipynb")
+    put(notebook, tmp_path / "b" / "Zoe\u0308.ipynb")
+    result = collect(course, [tmp_path / "a", tmp_path / "b"])
+    assert result.submissions == [("Zo\u00eb", chapter)]
+    assert result.problems == []
 
 
 def test_the_chapter_is_recognised_by_its_functions_too(course, chapter, notebook, tmp_path):
@@ -48,34 +70,70 @@ def test_the_chapter_is_recognised_by_its_functions_too(course, chapter, noteboo
     )
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
-    assert owner_and_chapter(course, put(notebook, tmp_path / "ada.ipynb"), None) == ("ada", chapter)
+    assert answered_chapter(course, put(notebook, tmp_path / "ada.ipynb")) == chapter
     empty = put(nbformat.v4.new_notebook(), tmp_path / "bob.ipynb")
     with pytest.raises(GradingError, match="--chapter"):
-        owner_and_chapter(course, empty, None)
+        answered_chapter(course, empty)
+    assert owner_of(course, empty, None) == "bob"
 
 
 def test_collect_takes_the_newer_and_says_so(course, chapter, notebook, tmp_path):
     old, new = put(notebook, tmp_path / "all/ada/a.ipynb"), put(notebook, tmp_path / "all/ada/b.ipynb")
     os.utime(old, (1, 1))
     new.write_text(new.read_text() + "\n")
-    found, problems = collect(course, [tmp_path / "all"])
-    assert found == [("ada", chapter)]
-    assert len(problems) == 1
-    assert "a.ipynb: not used" in problems[0]
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("ada", chapter)]
+    assert result.problems == []
+    assert "a.ipynb: not used" in result.notes[0]
+    assert result.notes[1] == f"ada {chapter}: {new} collected"
     assert course.of_student("collected", "ada", chapter).read_text() == new.read_text()
+
+
+def test_an_older_file_never_replaces_a_newer_one(course, chapter, notebook, tmp_path):
+    old, new = put(notebook, tmp_path / "old/ada.ipynb"), put(notebook, tmp_path / "new/ada.ipynb")
+    new.write_text(new.read_text() + "\n")
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    os.utime(new, (1_000_000_100, 1_000_000_100))
+    held = course.of_student("collected", "ada", chapter)
+
+    def note(path):
+        (told,) = collect(course, [path]).notes
+        return told
+
+    assert note(new).endswith("collected")
+    assert note(new).endswith("is as collected before")
+    assert f"not used, the one collected before is newer (to take this one, remove {held})" in note(old)
+    assert held.read_text() == new.read_text()
+    held.unlink()
+    assert note(old).endswith("collected")
+    assert note(new).endswith("replaces the one collected before")
+    assert held.read_text() == new.read_text()
+
+
+def test_what_is_left_out_is_named(course, notebook, tmp_path):
+    put(notebook, tmp_path / "all" / "ada.ipynb")
+    put(notebook, tmp_path / "all" / "bob.ipynb.txt")
+    result = collect(course, [tmp_path / "all"])
+    assert [student for student, _ in result.submissions] == ["ada"]
+    assert "bob.ipynb.txt: left out, it is no notebook" in result.notes[0]
 
 
 def test_collect_by_name(course, chapter, tmp_path):
     file = tmp_path / "x.ipynb"
     file.write_text("no notebook")
-    assert collect(course, [file], "Ada L.", chapter) == ([("Ada_L", chapter)], [])
+    result = collect(course, [file], "Ada L.", chapter)
+    assert result.submissions == [("Ada_L", chapter)]
+    assert result.problems == []
 
 
 def test_links_checkpoints_and_hidden_folders_are_left_out(notebook, tmp_path):
     for name in ("a.ipynb", ".ipynb_checkpoints/a-checkpoint.ipynb", ".hidden.ipynb", "text.txt"):
         put(notebook, tmp_path / "all" / name)
     (tmp_path / "all" / "link.ipynb").symlink_to("/etc/passwd")
-    assert [path.name for path in find(tmp_path / "all")] == ["a.ipynb"]
+    put(notebook, tmp_path / "all" / "b.ipynb.txt")
+    notebooks, others = find(tmp_path / "all")
+    assert [path.name for path in notebooks] == ["a.ipynb"]
+    assert [path.name for path in others] == ["b.ipynb.txt", "link.ipynb", "text.txt"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +175,6 @@ def test_an_unknown_file_is_a_problem_not_an_end(course, chapter, notebook, tmp_
     )
     put(notebook, tmp_path / "all/ada.ipynb")
     (tmp_path / "all/zoe.ipynb").write_text("broken")
-    found, problems = collect(course, [tmp_path / "all"])
-    assert found == [("ada", Chapter("start", "basics"))]
-    assert "zoe.ipynb" in problems[0]
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("ada", Chapter("start", "basics"))]
+    assert "zoe.ipynb" in result.problems[0]

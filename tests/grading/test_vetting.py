@@ -28,6 +28,7 @@ HONEST = {
     "    return p._replace(a=1)._asdict()",
     "linear algebra": "import scipy.linalg as la\ndef f(a):\n"
     "    return la.eigh(a)[0][::-1], np.linalg.svd(a), torch.linalg.qr(a)",
+    "types": "def f(x):\n    assert type(x) is torch.Tensor\n    return x.type(torch.float64)",
     "signals": "def f(x):\n    import scipy.signal\n    return scipy.signal.convolve(x, x)",
 }
 CHEATS = {
@@ -75,6 +76,8 @@ CHEATS = {
     "the guard": "from course.grading.guard import GUARD\ndef f(x):\n    GUARD.pictures.clear()",
     "exit": "def f(x):\n    exit()",
     "ipython": "def f(x):\n    get_ipython().ast_transformers.append(x)",
+    "type by another name": "t = type\ndef f(x):\n    return t('X', (), {'__eq__': lambda a, b: True})()",
+    "type with three arguments": "def f(x):\n    return type('X', (), {'__eq__': lambda a, b: True})()",
     "overrides": "from torch.overrides import TorchFunctionMode\ndef f(x):\n    return x",
     "numpy runs strings": "def f(x):\n    np.testing.runstring('import os', {})",
 }
