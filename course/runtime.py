@@ -65,6 +65,11 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The generator of one training step, which depends on nothing before it: a resumed run draws the same numbers."""
+    return generator(seed * 1_000_003 + step)
+
+
 def autocast(device: str | torch.device, *, enabled: bool = True) -> AbstractContextManager:
     """A context in which matrix products and convolutions run in bfloat16, where that is both allowed and quick.
 

@@ -70,6 +70,14 @@ def test_a_generator_repeats_and_leaves_the_global_one_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_a_steps_generator_depends_on_seed_and_step_alone():
+    def draw(seed, step):
+        return torch.rand(3, generator=runtime.step_generator(seed, step)).tolist()
+
+    assert draw(1, 5) == draw(1, 5)
+    assert len({tuple(draw(seed, step)) for seed in range(3) for step in range(4)}) == 12
+
+
 def test_autocast_only_where_bfloat16_is_quick(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     assert isinstance(runtime.autocast("cuda"), nullcontext)

@@ -15,7 +15,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from course import training
+from course import runtime, training
 from course.crossmodal.cca import CCA
 from course.crossmodal.covariance import Array, as_tensor, check_views, like, working_type
 
@@ -272,8 +272,7 @@ class DeepCCA(nn.Module):
         validation = None if validation is None else self._own(*validation)
 
         def closure(step: int) -> Tensor:
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-            rows = torch.randperm(len(x), generator=generator)[:batch_size].to(x.device)
+            rows = torch.randperm(len(x), generator=runtime.step_generator(seed, step))[:batch_size].to(x.device)
             loss = self.loss(x[rows], y[rows])
             loss.backward()
             return loss.detach()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course.arguments import require_whole
 from course.data.sets import DataError, LabelledSet
 
 
@@ -71,8 +72,7 @@ class EpisodeSampler:
     ):
         sizes = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query, "tasks": tasks}
         for name, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            require_whole(name, value)
         self.n_way, self.k_shot, self.n_query, self.tasks, self.seed = n_way, k_shot, n_query, tasks, seed
         self.x = data.x if device is None else data.x.to(device)
         labels = data.y.cpu()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from course.arguments import require_whole
 from course.data.sets import DataError, LabelledSet
 
 FORMATS = {
@@ -40,8 +41,7 @@ def from_folder(path: str | Path, *, size: int = 28, channels: int = 1, invert: 
             that is no picture, or a broken picture.
         ValueError: if ``size`` or ``channels`` is out of its range.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"size must be a whole number of at least 1, got {size!r}")
+    require_whole("size", size)
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels!r}")
     folder = Path(path).expanduser()

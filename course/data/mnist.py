@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from course.arguments import require_whole
 from course.data.location import locate, remedy
 from course.data.sets import DataError, LabelledSet
 
@@ -33,9 +34,7 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
         DataError: if files are missing, damaged, or not MNIST's.
         ValueError: if ``validation`` is out of its range, or 0 when the split ``validation`` is wanted.
     """
-    whole = isinstance(validation, int) and not isinstance(validation, bool)
-    if not whole or not 0 <= validation < COUNTS["train"]:
-        raise ValueError(f"validation must be a whole number from 0 to {COUNTS['train'] - 1:,}, got {validation!r}")
+    require_whole("validation", validation, 0, COUNTS["train"] - 1)
     if split == "validation" and validation == 0:
         raise ValueError(
             "MNIST has no validation digits of its own: pass validation=5000 to keep the last 5,000 training digits "

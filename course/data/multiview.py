@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course.arguments import require_whole
 from course.data.sets import PairedViews
 
 
@@ -40,8 +41,7 @@ def multiview(
         ValueError: if a size is not positive, a correlation is outside [0, 1], or there are more than min(p, q).
     """
     for name, value in (("n", n), ("p", p), ("q", q)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        require_whole(name, value)
     if len(correlations) > min(p, q):
         raise ValueError(f"{len(correlations)} correlations are given, views of {p} and {q} columns have {min(p, q)}")
     if not all(0 <= rho <= 1 for rho in correlations):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from course.arguments import require_whole
 from course.data.location import locate, remedy
 from course.data.sets import DataError, LabelledSet
 
@@ -139,8 +140,7 @@ def load_omniglot(
         DataError: if files are missing, damaged, or not what Omniglot consists of.
         ValueError: if an argument is out of its range.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= SIDE:
-        raise ValueError(f"size must be a whole number from 1 to {SIDE}, got {size!r}")
+    require_whole("size", size, 1, SIDE)
     if split is not None and split not in BY_CHARACTER:
         raise ValueError(f"omniglot has the splits {', '.join(BY_CHARACTER)}, not {split!r}")
     if split_by not in ("character", "alphabet"):

@@ -9,6 +9,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from course.arguments import require_whole
 from course.data.episodes import Episode, mixed
 
 
@@ -60,9 +61,7 @@ class SinusoidSampler:
 
     def __post_init__(self):
         for name in ("k_shot", "n_query", "tasks"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            require_whole(name, getattr(self, name))
 
     def __getitem__(self, number: int) -> Episode:
         """Episode ``number``, from 0 on."""

@@ -5,6 +5,8 @@ Source: Finn, Abbeel and Levine, *Model-agnostic meta-learning* (2017), appendix
 
 from dataclasses import dataclass
 
+from course.arguments import require_whole
+
 
 @dataclass(frozen=True)
 class MAMLConfig:
@@ -40,9 +42,7 @@ class MAMLConfig:
                 raise ValueError(f"{name} is a step size and must be positive and finite, got {value!r}")
         least = {"inner_steps": 0, "test_steps": 0, "meta_batch": 1, "iterations": 1, "filters": 1}
         for name, low in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+            require_whole(name, getattr(self, name), low)
 
     @classmethod
     def quick(cls) -> "MAMLConfig":

@@ -173,7 +173,7 @@ class Recipe:
         namer = self.conv4(len(characters.classes), filters, seed)
 
         def closure(step: int) -> Tensor:
-            chosen = torch.randint(len(characters), (batch,), generator=runtime.generator(seed * 1_000_003 + step))
+            chosen = torch.randint(len(characters), (batch,), generator=runtime.step_generator(seed, step))
             chosen = chosen.to(self.device)
             loss = F.cross_entropy(namer(characters.x[chosen].float() / 255), characters.y[chosen])
             loss.backward()
