@@ -5,23 +5,24 @@ have an opaque, slightly grey background, so that they read alike on light and o
 ``ax`` (``None`` makes a new figure) and returns it. Arguments may be tensors on any device, arrays or lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from course.arguments import require_whole
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette without yellow, which is too pale for lines; the strongest contrasts come first.
+# Okabe and Ito's palette without yellow, which is too pale for lines; the strongest contrasts come first. Matplotlib
+# calls them "C0", "C1", ... once the style is in use.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 BACKGROUND, INK, MUTED, GRID = "#FBFBF8", "#222222", "#666666", "#E2E2DC"
+TEXT_SHADE = 0.65  # makes each colour of the palette dark enough for small text
 WIDTH, HEIGHT = 7.0, 3.6  # inches, of a figure of one panel
-
-
-def colours() -> tuple[str, ...]:
-    """The palette, in the order of use."""
-    return OKABE_ITO
+LEVEL = {"color": INK, "linestyle": ":", "linewidth": 1.4}  # of lines for chance, the truth, the paper's number
 
 
 def use_style() -> None:
@@ -69,38 +70,53 @@ def use_style() -> None:
     )
 
 
-def curves(history, ax: "Axes | None" = None, *, quantity: str = "loss", smooth: int = 1) -> "Axes":
-    r"""Training and validation over the steps of a :class:`course.training.History`.
+def running_mean(values, width: int, ax: "Axes | None" = None, **line) -> "Axes":
+    """The mean of ``width`` neighbouring values as a line over the number of the step, in the middle of its window.
 
     Args:
-        quantity: ``"loss"`` draws the training loss, and the validation's ``"loss"`` if it has one; any other name
-            draws that number of the validations.
-        smooth: the training loss is averaged over this many steps; the single values stay as a pale line.
+        values: ``[n]``, one number for each step.
+        line: options of the line, as for ``ax.plot``.
 
     Raises:
-        ValueError: if there is nothing of that name to draw, or fewer than ``smooth`` steps.
+        ValueError: if ``width`` is not a whole number from 1 to n.
     """
+    values = array(values)
+    require_whole("width", width, most=len(values))
     ax = axes(ax)
-    measured = [
-        (step, numbers[quantity])
-        for step, numbers in zip(history.validation_steps, history.validation, strict=True)
-        if quantity in numbers
-    ]
-    if quantity == "loss":
-        loss = np.asarray(history.train_loss)
-        if not 1 <= smooth <= len(loss):
-            raise ValueError(f"smooth={smooth} is not between 1 and the {len(loss)} steps of the history")
-        if smooth > 1:
-            ax.plot(loss, color=OKABE_ITO[0], alpha=0.25, linewidth=0.8)
-        mean = np.convolve(loss, np.ones(smooth) / smooth, mode="valid")
-        label = "training" if smooth == 1 else f"training, mean of {smooth} steps"
-        ax.plot(np.arange(len(mean)) + (smooth - 1) / 2, mean, color=OKABE_ITO[0], label=label)
-    elif not measured:
-        raise ValueError(f"no validation has a number called {quantity!r}")
-    if measured:
-        ax.plot(*zip(*measured, strict=True), "o-", color=OKABE_ITO[1], markersize=3.5, label="validation")
-    ax.set(xlabel="step", ylabel=quantity)
-    return label_lines(ax)
+    mean = np.convolve(values, np.ones(width) / width, mode="valid")
+    ax.plot(np.arange(len(mean)) + (width - 1) / 2, mean, **line)
+    return ax
+
+
+def curves(
+    history,
+    ax: "Axes | None" = None,
+    *,
+    smooth: int = 1,
+    validation: Callable[[dict[str, float]], float] = itemgetter("loss"),
+    labels: tuple[str, str] = ("training", "validation"),
+) -> "Axes":
+    """The training loss and the validations of a :class:`course.training.History` over the step.
+
+    Args:
+        smooth: the training loss is averaged over so many steps, and its label says so.
+        validation: what to draw of the numbers of one validation.
+        labels: of the two lines, for :func:`label_lines` or a legend.
+
+    Raises:
+        ValueError: if there are fewer than ``smooth`` steps, or the validations have no such number.
+    """
+    try:
+        validated = [validation(numbers) for numbers in history.validation]
+    except KeyError as error:
+        numbers = ", ".join(map(repr, history.validation[0]))
+        raise ValueError(f"the validations have no {error}, only {numbers}: choose by validation=") from error
+    training = labels[0] if smooth == 1 else f"{labels[0]},\nmean of {smooth} steps"
+    ax = running_mean(history.train_loss, smooth, ax, color=OKABE_ITO[0], label=training)
+    if validated:
+        ax.plot(history.validation_steps, validated, "o-", color=OKABE_ITO[1], markersize=4, label=labels[1])
+    ax.set(xlabel="step", ylabel="loss")
+    return ax
 
 
 def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, **line) -> "Axes":
@@ -124,7 +140,7 @@ def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, 
     half = t.ppf(0.975, runs - 1) * values.std(0, ddof=1) / np.sqrt(runs)
     ax = axes(ax)
     [drawn] = ax.plot(x, mean, label=label, **line)
-    ax.fill_between(x, mean - half, mean + half, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    ax.fill_between(x, mean - half, mean + half, color=drawn.get_color(), alpha=0.25)  # its edge shows where it is thin
     return ax
 
 
@@ -148,10 +164,11 @@ def bars(
     ax.barh(places, means, height=0.6, color=OKABE_ITO[0])
     ax.errorbar(means, places, xerr=halves, fmt="none", ecolor=INK, elinewidth=1.4, capsize=3)
     for place, mean, half in zip(places, means, halves, strict=True):
-        text, end = f"{mean:.{digits}f} ± {half:.{digits}f}", max(mean + half, 0)
+        text = f"{mean:z.{digits}f} ± {half:.{digits}f}".replace("-", "−")  # a minus as on the axes, and none before 0
+        end = max(mean + half, 0)
         ax.annotate(text, (end, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     for name, value in (reference or {}).items():
-        ax.axvline(value, color=INK, linestyle=":", linewidth=1.2)
+        ax.axvline(value, **LEVEL)
         ax.annotate(name, (value, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
                     ha="center", va="bottom", fontsize=9, color=INK)  # fmt: skip
     ax.set_yticks(places, list(measured))
@@ -168,19 +185,24 @@ def image_grid(
     *,
     columns: int | None = None,
     row_titles: Sequence[str] | None = None,
+    marked: Sequence[bool] | None = None,
 ) -> "Axes":
-    """Images side by side, row by row.
+    """Images side by side, row by row, each in a thin frame.
 
     Args:
         images: ``[n, h, w]``, ``[n, 1, h, w]`` (dark where the value is high) or ``[n, 3, h, w]`` (red, green, blue);
             bytes from 0 to 255 or floats from 0 to 1.
-        titles: one for each image, written above it.
+        titles: one for each image or one for each column, written above it.
+        ax: ``None`` makes a figure of the size that the images need.
         columns: images in a row; ``None`` puts up to ten there.
         row_titles: one for each row, written to its left.
+        marked: which images get a thick green frame.
 
     Raises:
-        ValueError: if the images have another shape, or the titles another number.
+        ValueError: if the images have another shape, or titles or marks another number.
     """
+    from matplotlib.patches import Rectangle
+
     images = array(images)
     if images.ndim == 3:
         images = images[:, None]
@@ -188,138 +210,76 @@ def image_grid(
         raise ValueError(f"images must be [n, h, w], [n, 1, h, w] or [n, 3, h, w], got {list(images.shape)}")
     columns = columns or min(len(images), 10)
     rows = -(-len(images) // columns)
-    for name, given, expected in (("titles", titles, len(images)), ("row_titles", row_titles, rows)):
-        if given is not None and len(given) != expected:
-            raise ValueError(f"{expected} {name} needed, {len(given)} given")
+    needed = {"titles": (titles, (len(images), columns)), "row_titles": (row_titles, (rows,)),
+              "marked": (marked, (len(images),))}  # fmt: skip
+    for name, (given, numbers) in needed.items():
+        if given is not None and len(given) not in numbers:
+            raise ValueError(f"{name}: {' or '.join(map(str, numbers))} needed, {len(given)} given")
     if images.dtype == np.uint8:
         images = images / 255
-    ax = axes(ax)
     height, width = images.shape[2:]
-    across, down = width * 1.1, height * (1.1 if titles is None else 1.45)
+    head = 0 if titles is None else 0.3 * height
+    across, down = 1.1 * width, 1.1 * height + (head if titles is not None and len(titles) > columns else 0)
+    if ax is None:
+        inches = min(1.2 * columns, 11)  # the book's widest figures have 11
+        ax = axes(None, figsize=(inches, inches * (head + rows * down) / (columns * across)))
     for number, image in enumerate(images):
         left, top = number % columns * across, number // columns * down
-        ax.imshow(
-            image.transpose(1, 2, 0), extent=(left, left + width, top + height, top), cmap="gray_r", vmin=0, vmax=1
-        )
-        if titles is not None:
+        box = (left, left + width, top + height, top)
+        ax.imshow(image.transpose(1, 2, 0), extent=box, cmap="gray_r", vmin=0, vmax=1)
+        frame = (OKABE_ITO[2], 3) if marked is not None and marked[number] else (MUTED, 0.6)
+        ax.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=frame[0], linewidth=frame[1]))
+        if titles is not None and number < len(titles):
             ax.text(left + width / 2, top - 0.06 * height, titles[number], ha="center", va="bottom", fontsize=9)
     for row, title in enumerate(row_titles or ()):
-        ax.text(-0.15 * width, row * down + height / 2, title, ha="right", va="center", fontsize=9)
-    head = 0 if titles is None else 0.35 * height
-    ax.set(xlim=(-0.02 * width, columns * across - 0.08 * width), ylim=((rows - 1) * down + 1.02 * height, -head))
+        ax.text(-0.1 * width, row * down + height / 2, title, ha="right", va="center", fontsize=9)
+    ax.set(xlim=(-0.03 * width, columns * across - 0.07 * width), ylim=((rows - 1) * down + 1.03 * height, -head))
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
 
 
-def sinusoid_task(
-    support, truth, predictions: Mapping[str, object], ax: "Axes | None" = None, *, legend: bool = True
-) -> "Axes":
-    """A regression task: the support set as points, the true curve dotted, predictions from pale to dark.
-
-    Args:
-        support: the pair (x, y) that the learner has seen.
-        truth: the pair (x, y) of the true curve, in any order.
-        predictions: name to pair (x, y), in the order of the inner steps, for example ``"5 steps"``.
-        legend: written to the right; one panel of several is enough.
-    """
-    import matplotlib as mpl
-
-    ax = axes(ax)
-    ax.plot(*ordered(truth), ":", color=INK, linewidth=1.4, label="truth")
-    shades = mpl.colormaps["viridis_r"](np.linspace(0.25, 0.95, max(len(predictions), 2)))
-    for (name, prediction), shade in zip(predictions.items(), shades, strict=False):
-        ax.plot(*ordered(prediction), color=shade, label=name)
-    ax.plot(*ordered(support), "^", color=OKABE_ITO[1], markersize=7, markeredgecolor=INK, label="support", zorder=3)
-    ax.set(xlabel="x", ylabel="y")
-    if legend:
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def correlations(measured: Mapping[str, object], ax: "Axes | None" = None, *, truth=None) -> "Axes":
-    """Canonical correlations by the number of the pair, a line for each entry of ``measured``.
-
-    Args:
-        measured: name to correlations ``[k]``.
-        truth: the population's correlations ``[k]``, drawn as open squares.
-    """
-    ax = axes(ax)
-    for name, values in measured.items():
-        values = array(values)
-        ax.plot(np.arange(1, len(values) + 1), values, "o-", label=name)
-    if truth is not None:
-        truth = array(truth)
-        ax.plot(np.arange(1, len(truth) + 1), truth, "s", color=INK, fillstyle="none", markersize=8, label="population")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel="canonical pair", ylabel="correlation")
-    ax.set_ylim(top=1.02)
-    ax.legend()
-    return ax
-
-
-def correlation_matrix(matrix, ax: "Axes | None" = None) -> "Axes":
-    """A matrix of correlations ``[p, q]``: white is 0, blue towards +1, red towards -1, with its colour bar."""
-    ax = axes(ax)
-    picture = ax.imshow(array(matrix), cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
-    ax.grid(visible=False)
-    bar = ax.figure.colorbar(picture, ax=ax, ticks=[-1, 0, 1], shrink=0.8)
-    bar.outline.set_visible(False)
-    return ax
-
-
-def variates(zx, zy, ax: "Axes | None" = None) -> "Axes":
-    """One canonical pair as a scatter of ``zx [n]`` against ``zy [n]``, with its correlation as the title."""
-    zx, zy = array(zx), array(zy)
-    ax = axes(ax)
-    ax.plot(zx, zy, "o", markersize=3, alpha=0.5, markeredgewidth=0)
-    ax.set(xlabel="variate of x", ylabel="variate of y", title=f"correlation {np.corrcoef(zx, zy)[0, 1]:.2f}")
-    return ax
-
-
 def label_lines(ax: "Axes") -> "Axes":
-    """Write each line's label at its right end, in its colour: no legend to look things up in.
+    """Write each line's label beside its right end, in its colour: no legend to look things up in.
 
-    Call it after everything else, so that labels which would overlap are moved apart by the final scale.
+    Labels that would overlap are moved apart, as little as possible. Call it when everything else is drawn and all
+    limits and scales are set.
     """
-    from matplotlib.colors import to_hex
+    from matplotlib.colors import to_rgb
+    from scipy.optimize import isotonic_regression
 
-    ax.get_ylim()  # brings the limits, and with them ax.transData, up to date
-    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_") and len(line.get_xdata())]
-    ends = [ax.transData.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in lines]
-    gap, lowest = 13 * ax.figure.dpi / 72, -np.inf  # one line of text, in pixels
-    for end, line in sorted(zip(ends, lines, strict=True), key=lambda pair: pair[0]):
-        place = max(end, lowest + gap)
-        lowest = place
-        ax.annotate(
-            line.get_label(),
-            (1, line.get_ydata()[-1]),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, (place - end) * 72 / ax.figure.dpi),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=to_hex(line.get_color()),
-        )
+    ax.figure.draw_without_rendering()  # lays the figure out: heights in pixels are final
+    box, ends = ax.get_window_extent(), []
+    for line in ax.get_lines():
+        points = np.asarray(line.get_xydata(), dtype=float)
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) and not line.get_label().startswith("_"):
+            height = ax.transData.transform(points[points[:, 0].argmax()])[1]
+            ends.append((np.clip(height, box.y0, box.y1), points[:, 1].mean(), line))
+    ends.sort(key=lambda end: (round(end[0]), end[1]))  # of lines with one end the higher one has the upper label
+    if not ends:
+        return ax
+    texts = [line.get_label() for *_, line in ends]
+    heights = np.array([13 * (1 + text.count("\n")) for text in texts]) * ax.figure.dpi / 72  # 13 points a line of text
+    stacked = np.cumsum(heights) - heights / 2  # the middles, if all labels touch
+    # least squares: the places nearest to the ends whose distances are at least those of the stack
+    places = isotonic_regression([end for end, *_ in ends] - stacked).x + stacked
+    for place, text, (*_, line) in zip(places, texts, ends, strict=True):
+        ax.annotate(text, (1, (place - box.y0) / box.height), xycoords="axes fraction", xytext=(4, 0),
+                    textcoords="offset points", va="center", fontsize=9,
+                    color=[TEXT_SHADE * part for part in to_rgb(line.get_color())])  # fmt: skip
     return ax
 
 
-def axes(ax: "Axes | None") -> "Axes":
-    """``ax`` itself, or that of a new figure."""
+def axes(ax: "Axes | None", **options) -> "Axes":
+    """``ax`` itself, or that of a new figure with these options."""
     if ax is None:
         import matplotlib.pyplot as plt
 
-        ax = plt.subplots()[1]
+        ax = plt.subplots(**options)[1]
     return ax
 
 
 def array(values) -> np.ndarray:
     """A tensor on any device, an array or a list, as an array."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
-
-
-def ordered(points) -> tuple[np.ndarray, np.ndarray]:
-    """The pair (x, y) as flat arrays with growing x."""
-    x, y = (array(values).reshape(-1) for values in points)
-    order = x.argsort()
-    return x[order], y[order]

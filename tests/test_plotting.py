@@ -8,7 +8,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from scipy.stats import t
 
 from course import plotting
@@ -50,14 +53,14 @@ def contrast(first, second):
 def test_text_and_lines_stand_out_from_the_background():
     assert contrast(plotting.INK, plotting.BACKGROUND) > 7
     assert contrast(plotting.MUTED, plotting.BACKGROUND) > 4.5
-    assert all(contrast(colour, plotting.BACKGROUND) > 3 for colour in plotting.colours()[:3])
+    assert all(contrast(colour, plotting.BACKGROUND) > 3 for colour in plotting.OKABE_ITO[:3])
 
 
 def test_colours_differ_for_colour_blind_readers():
     """Simulated by the matrices of Viénot, Brettel and Mollon (1999), in linear light."""
     protanopia = np.array([[0.1120, 0.8853, -0.0005], [0.1126, 0.8897, -0.0001], [0.0045, 0.0000, 1.0019]])
     deuteranopia = np.array([[0.2920, 0.7054, -0.0003], [0.2934, 0.7089, 0.0000], [-0.0210, 0.0256, 1.0000]])
-    linear = np.array([to_rgb(colour) for colour in plotting.colours()]) ** 2.2
+    linear = np.array([to_rgb(colour) for colour in plotting.OKABE_ITO]) ** 2.2
     for matrix in (np.eye(3), protanopia, deuteranopia):
         seen = np.clip(linear @ matrix.T, 0, 1) ** (1 / 2.2)
         distances = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
@@ -76,35 +79,102 @@ def test_curves_show_training_and_validation():
     assert training.get_ydata().tolist() == HISTORY.train_loss
     assert training.get_xdata().tolist() == HISTORY.steps
     assert validation.get_xydata().tolist() == [[2, 3.0], [4, 1.5]]
-    assert sorted(texts(ax)) == ["training", "validation"]
+    assert [line.get_label() for line in ax.get_lines()] == ["training", "validation"]
 
 
-def test_smoothed_curves_stay_in_place():
-    pale, smooth, _ = plotting.curves(HISTORY, smooth=3).get_lines()
-    assert len(pale.get_ydata()) == 5
-    assert smooth.get_xdata().tolist() == [1, 2, 3]
-    assert smooth.get_ydata() == pytest.approx([7 / 3, 4 / 3, 2 / 3])
+def test_smoothed_curves_stay_in_place_and_say_so():
+    training, _ = plotting.curves(HISTORY, smooth=3, labels=("outer loss", "new tasks")).get_lines()
+    assert training.get_xdata().tolist() == [1, 2, 3]
+    assert training.get_ydata() == pytest.approx([7 / 3, 4 / 3, 2 / 3])
+    assert training.get_label() == "outer loss,\nmean of 3 steps"
 
 
-def test_curves_of_another_quantity():
-    ax = plotting.curves(HISTORY, quantity="accuracy")
-    assert ax.get_ylabel() == "accuracy"
-    assert [line.get_xydata().tolist() for line in ax.get_lines()] == [[[2, 0.5], [4, 0.75]]]
-    with pytest.raises(ValueError, match="called 'recall'"):
-        plotting.curves(HISTORY, quantity="recall")
-    with pytest.raises(ValueError, match="smooth=6 is not between 1 and the 5 steps"):
+def test_curves_of_another_number_or_without_validation():
+    _, error_rate = plotting.curves(HISTORY, validation=lambda numbers: 1 - numbers["accuracy"]).get_lines()
+    assert error_rate.get_xydata().tolist() == [[2, 0.5], [4, 0.25]]
+    assert len(plotting.curves(History(train_loss=[2.0, 1.0])).get_lines()) == 1
+
+
+def test_curves_explain_wrong_input():
+    with pytest.raises(ValueError, match="no 'loss', only 'accuracy': choose by validation="):
+        plotting.curves(History([1.0], [1], [{"accuracy": 0.5}]))
+    with pytest.raises(ValueError, match="width must be a whole number from 1 to 5, got 6"):
         plotting.curves(HISTORY, smooth=6)
 
 
-def test_labels_do_not_overlap():
+@given(values=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20), data=st.data())
+def test_running_mean_is_that_of_each_window(values, data):
+    width = data.draw(st.integers(1, len(values)))
+    ax = plotting.running_mean(values, width, Figure().subplots(), label="loss")
+    drawn = dict(ax.get_lines()[0].get_xydata())
+    windows = [range(start, start + width) for start in range(len(values) - width + 1)]
+    expected = {np.mean(window): np.mean([values[i] for i in window]) for window in windows}
+    assert drawn == pytest.approx(expected, abs=1e-9)
+
+
+def labelled(heights):
     ax = plt.subplots()[1]
-    for height in (1.0, 1.01, 1.02, 5.0):
-        ax.plot([0, 1], [0, height], label=f"line to {height}")
+    for name, height in heights.items():
+        ax.plot([0, 1], [height, height], label=name)
+    ax.plot([0, 1], [0.5, 0.5])  # has no label
+    ax.set_ylim(0, 1)
     plotting.label_lines(ax)
     ax.figure.canvas.draw()
-    boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
-    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in pairwise(boxes))
-    assert all(box.x1 <= ax.figure.bbox.x1 for box in boxes)
+    return ax, {text.get_text(): text.get_window_extent() for text in ax.texts}
+
+
+def middle(box):
+    return (box.y0 + box.y1) / 2
+
+
+def test_labels_stand_at_the_ends_of_their_lines():
+    ax, boxes = labelled({"low": 0.1, "high": 0.8})
+    for name, height in (("low", 0.1), ("high", 0.8)):
+        assert middle(boxes[name]) == pytest.approx(ax.transData.transform((1, height))[1], abs=2)
+
+
+def test_labels_do_not_overlap():
+    heights = {"first": 0.5, "of two\nlines": 0.5001, "third": 0.502, "far away": 0.9}
+    ax, boxes = labelled(heights)
+    assert sorted(boxes, key=lambda name: boxes[name].y0) == list(heights)
+    ordered = sorted(boxes.values(), key=lambda box: box.y0)
+    assert all(lower.y1 <= upper.y0 + 1 for lower, upper in pairwise(ordered))
+    assert all(box.x1 <= ax.figure.bbox.x1 for box in ordered)
+    cluster = (boxes["first"].y0 + boxes["third"].y1) / 2  # moved apart evenly
+    assert cluster == pytest.approx(ax.transData.transform((1, 0.5))[1], abs=4)
+
+
+def test_labels_of_lines_that_leave_the_figure_stay_in_it():
+    ax, boxes = labelled({"above": 7.0, "lost": np.nan, "below": -3.0})
+    assert middle(boxes["above"]) == pytest.approx(ax.get_window_extent().y1, abs=2)
+    assert middle(boxes["below"]) == pytest.approx(ax.get_window_extent().y0, abs=2)
+    assert "lost" not in boxes
+
+
+def test_unordered_points_are_labelled_at_the_rightmost():
+    ax = plt.subplots()[1]
+    ax.plot([0.2, 1.0, 0.4], [0.0, 0.25, 1.0], "o", label="points")
+    plotting.label_lines(ax)
+    ax.figure.canvas.draw()
+    assert middle(ax.texts[0].get_window_extent()) == pytest.approx(ax.transData.transform((1, 0.25))[1], abs=2)
+
+
+def test_of_lines_that_meet_the_higher_has_the_upper_label():
+    ax = plt.subplots()[1]
+    ax.plot([0, 1, 2], [0, 3, 0], label="higher")
+    ax.plot([0, 1, 2], [0, 1, 0], label="lower")
+    lower, higher = plotting.label_lines(ax).texts
+    assert (lower.get_text(), higher.get_text()) == ("lower", "higher")
+    assert lower.xy[1] < higher.xy[1]
+
+
+def test_labels_can_be_read():
+    ax = plt.subplots()[1]
+    for height in range(len(plotting.OKABE_ITO)):
+        ax.plot([0, 1], [height, height], label=f"line {height}")
+    colours = [text.get_color() for text in plotting.label_lines(ax).texts]
+    assert len(colours) == len(plotting.OKABE_ITO)
+    assert all(contrast(colour, plotting.BACKGROUND) > 4.5 for colour in colours)
 
 
 def test_mean_line_has_students_interval():
@@ -131,11 +201,32 @@ def test_bars_write_their_numbers():
     assert ax.patches[0].get_y() > ax.patches[1].get_y()
 
 
+def test_bars_have_a_minus_where_there_is_one():
+    assert texts(plotting.bars({"PCA": (-0.01, 0.5), "shuffled": (-0.25, 0.1)})) == ["0.0 ± 0.5", "−0.2 ± 0.1"]
+
+
 @pytest.mark.parametrize("shape", [(6, 8, 8), (6, 1, 8, 8), (6, 3, 8, 8)])
 def test_image_grid_draws_every_image(shape):
     ax = plotting.image_grid(torch.rand(shape), list("abcdef"), columns=3, row_titles=["support", "query"])
     assert len(ax.get_images()) == 6
     assert texts(ax) == ["a", "b", "c", "d", "e", "f", "support", "query"]
+
+
+def test_image_grid_reads_like_a_page():
+    images = torch.arange(6).div(10)[:, None, None].expand(6, 4, 8)
+    ax = plotting.image_grid(images, ["left", "middle", "right"], columns=3)
+    corners = [(image.get_extent()[0], image.get_extent()[3]) for image in ax.get_images()]
+    values = [image.get_array().max() for image in ax.get_images()]
+    assert values == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert corners == sorted(corners, key=lambda corner: corner[::-1])
+    assert texts(ax) == ["left", "middle", "right"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row is the upper one
+    assert all(text.get_position()[1] < 0 for text in ax.texts)
+
+
+def test_image_grid_marks_images_by_more_than_colour():
+    frames = plotting.image_grid(torch.rand(3, 4, 4), marked=[False, True, False]).patches
+    assert [frame.get_linewidth() > 2 for frame in frames] == [False, True, False]
 
 
 def test_image_grid_treats_bytes_and_floats_alike():
@@ -149,31 +240,12 @@ def test_image_grid_explains_wrong_input():
         plotting.image_grid(torch.rand(4, 8))
     with pytest.raises(ValueError, match=r"got \[0, 1, 8, 8\]"):
         plotting.image_grid(torch.rand(0, 8, 8))
-    with pytest.raises(ValueError, match="4 titles needed, 3 given"):
-        plotting.image_grid(torch.rand(4, 8, 8), ["a", "b", "c"])
-    with pytest.raises(ValueError, match="2 row_titles needed, 1 given"):
+    with pytest.raises(ValueError, match="titles: 4 or 2 needed, 3 given"):
+        plotting.image_grid(torch.rand(4, 8, 8), ["a", "b", "c"], columns=2)
+    with pytest.raises(ValueError, match="marked: 4 needed, 1 given"):
+        plotting.image_grid(torch.rand(4, 8, 8), marked=[True])
+    with pytest.raises(ValueError, match="row_titles: 2 needed, 1 given"):
         plotting.image_grid(torch.rand(4, 8, 8), columns=2, row_titles=["a"])
-
-
-def test_sinusoid_task_sorts_its_curves():
-    x = torch.tensor([[2.0], [-1.0], [0.0]])
-    ax = plotting.sinusoid_task((x, x.sin()), (x, x.cos()), {"0 steps": (x, 0 * x), "1 step": (x, x)})
-    truth, first, second, support = ax.get_lines()
-    for line in (truth, first, second, support):
-        assert line.get_xdata().tolist() == [-1, 0, 2]
-    assert support.get_ydata() == pytest.approx(np.sin([-1, 0, 2]))
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["truth", "0 steps", "1 step", "support"]
-    assert plotting.sinusoid_task((x, x), (x, x), {}, plt.subplots()[1], legend=False).get_legend() is None
-
-
-def test_correlation_figures():
-    ax = plotting.correlations({"fit": torch.tensor([0.9, 0.4]), "new": [0.8, 0.1]}, truth=[0.85, 0.2])
-    assert [line.get_ydata().tolist() for line in ax.get_lines()[1:]] == [[0.8, 0.1], [0.85, 0.2]]
-    assert ax.get_lines()[0].get_xdata().tolist() == [1, 2]
-    matrix = plotting.correlation_matrix(torch.eye(3)).get_images()[0]
-    assert matrix.get_clim() == (-1, 1)
-    pair = plotting.variates(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0], requires_grad=True))
-    assert pair.get_title(loc="left") == "correlation -1.00"
 
 
 def test_importing_it_does_not_import_matplotlib():
