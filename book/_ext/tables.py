@@ -51,7 +51,7 @@ def with_interval(mean: float, interval: float | None, unit: str) -> str:
     if interval is None:
         return f"{mean:.4g} {unit}".rstrip()
     decimals = 2 if interval < 0.095 else 1
-    return f"{mean:.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()
+    return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
 
 
 def duration(seconds: float) -> str:
@@ -84,6 +84,8 @@ def result_markdown(recipe: str, folder: Path) -> str:
             f"PyTorch {environment.get('torch')}, seeds {', '.join(map(str, result['seeds']))}; again with `{command}`"
         )
     head = ("preset", "measured", "here (mean ± 95 %)", "over", "published")
+    if not any(published for *_, published in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     return table(head, rows) + "\n" + "\n".join(origins) + "\n"
 
 
