@@ -14,9 +14,11 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets.config import Config
 
+from .answers import grade_id
 from .layout import Chapter, Course, GradingError, configure, write
 from .release import nbgrader_ready, reason
 from .run import scores
+from .submissions import read
 
 # The backslashes are doubled: in a string of JavaScript '\(' is '(', and every parenthesis would begin a formula.
 MATHS_SETTINGS = (
@@ -34,10 +36,11 @@ class HideTests(NbGraderPreprocessor):
     ) -> tuple[NotebookNode, dict]:
         cell.metadata.pop("course", None)
         if cell.cell_type == "code" and is_grade(cell) and not is_solution(cell):
-            cell.source = without_hidden_tests(cell.source)
             for output in cell.outputs:
                 if output.output_type == "error":
-                    output.traceback = [f"{output.ename}: {output.evalue}"]
+                    where = "The visible checks pass; a check on other data fails.\n" if is_hidden(cell, output) else ""
+                    output.traceback = [f"{where}{output.ename}: {output.evalue}"]
+            cell.source = without_hidden_tests(cell.source)
         elif cell.cell_type == "code" and is_solution(cell):
             cell.outputs = [without_the_graders_frames(output) for output in cell.outputs]
         return cell, resources
@@ -56,6 +59,13 @@ def without_the_graders_frames(output: NotebookNode) -> NotebookNode:
     return output
 
 
+def is_hidden(cell: NotebookNode, error: NotebookNode) -> bool:
+    """Did a line of the hidden tests raise this error?"""
+    before, begin, _ = cell.source.partition("BEGIN HIDDEN TESTS")
+    place = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
+    return bool(begin and place and int(place[1]) > before.count("\n") + 1)
+
+
 def without_hidden_tests(source: str) -> str:
     """A test cell with one line in place of its hidden part."""
     pattern = r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*$.*?^[^\n]*END HIDDEN TESTS[^\n]*$"
@@ -71,13 +81,39 @@ def mathjax() -> str | None:
     return script.read_text(encoding="utf8") if script.exists() else None
 
 
-def banner(course: Course, student: str, chapter: Chapter) -> str:
+def titles(notebook: NotebookNode) -> dict[str, str]:
+    """The heading above each graded cell, without its points; a second cell below it is named, too."""
+    found: dict[str, str] = {}
+    heading = ""
+    for cell in notebook.cells:
+        first = cell.source.strip().partition("\n")[0]
+        if cell.cell_type == "markdown" and first.startswith("#"):
+            heading = re.sub(r"\s*\([^()]*\bpoints?\b[^()]*\)\s*$", "", first.lstrip("# "))
+        if is_grade(cell):
+            name = grade_id(cell)
+            found[name] = f"{heading} · {name.replace('_', ' ')}" if heading in found.values() else heading or name
+    return found
+
+
+def named(page: str, title_of: dict[str, str]) -> str:
+    """nbgrader's list of cells ("Test cell", "Written response") under the names that a student knows."""
+
+    def link(match: re.Match) -> str:
+        return f"{match[1]}{html.escape(title_of.get(match[2], match[3]))}</a>"
+
+    page = re.sub(
+        r'(<li><a href="#([\w-]+)">)(Test cell|Coding free-response|Written response)</a>', link, page
+    )
+    return page.replace("<ol>", '<ol style="list-style: none">', 1)  # the headings have numbers of their own
+
+
+def banner(course: Course, student: str, chapter: Chapter, title_of: dict[str, str]) -> str:
     """Whose page it is, and which tasks still wait for a human's points."""
     _, _, waiting = scores(course, student, chapter)
     text = f"<strong>{html.escape(student)}</strong>, {html.escape(str(chapter))}."
     if waiting:
-        tasks = ", ".join(html.escape(name) for name in waiting)
-        text += f" Not graded yet: {tasks}. The score below does not count them."
+        tasks = "; ".join(html.escape(title) for name, title in title_of.items() if name in waiting)
+        text += f"<br>Not graded yet: {tasks}. The score below does not count them."
     return f'<div class="container"><p class="alert alert-{"warning" if waiting else "info"}">{text}</p></div>'
 
 
@@ -117,6 +153,8 @@ def feedback(course: Course, student: str, chapter: Chapter) -> Path:
         except (NbGraderException, SystemExit) as error:
             raise GradingError(f"{student} {chapter}: {reason(errors, error)}") from error
     path = course.of_student("feedback", student, chapter, ".html")
-    page = path.read_text(encoding="utf8").replace("<body>", "<body>\n" + banner(course, student, chapter), 1)
+    title_of = titles(read(course.released(chapter)))
+    page = named(path.read_text(encoding="utf8"), title_of)
+    page = page.replace("<body>", "<body>\n" + banner(course, student, chapter, title_of), 1)
     write(path, offline(page))
     return path

@@ -88,6 +88,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "split": split,
         "edited": edited,
         "twice": twice,
+        "hidden": submission(released, answers(mean="def mean(x):\n    return (x[0] + x[1]) / 2")),
         "unreadable": submission(released, answers(mean="def mean(x):\n    return x.mean(")),
         "writes": submission(released, answers(mean=steal)),
         "reads": submission(released, answers(mean=read)),
@@ -110,6 +111,7 @@ EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "split": (2, 3, 1),
     "edited": (0, 0, 1),
     "twice": (2, 3, 1),
+    "hidden": (0, 0, 1),
     "unreadable": (0, 0, 1),
     "writes": (0, 0, 1),
     "reads": (2, 3, 1),
@@ -214,10 +216,17 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     assert "evil.example" in page
     assert not re.search(r"<img[^>]*evil", page)
     assert f"data:image/png;base64,{PIXEL}" in page
-    assert "<strong>full</strong>, start/basics. Not graded yet: experiment, why." in page
+    assert "<strong>full</strong>, start/basics." in page
+    assert "Not graded yet: 4: why is the mean of a centred vector zero?; 5: try something." in page
+    assert '<a href="#mean-tests">1</a>' in page
+    assert "Test cell</a>" not in page
     assert r"inlineMath: [['$', '$'], ['\\(', '\\)']]" in page  # a single backslash would make formulas of parentheses
     failed = course.of_student("feedback", "edited", chapter, ".html").read_text()
     assert "AssertionError" in failed
+    assert "a check on other data fails" not in failed
+    hidden = course.of_student("feedback", "hidden", chapter, ".html").read_text()
+    assert hidden.count("The visible checks pass; a check on other data fails.") == 2  # of mean, and of centred
+    assert "AssertionError: the mean of 1..10 is 5.5" in hidden
     assert "hidden_expected" not in failed
     assert "SyntaxError" in course.of_student("feedback", "unreadable", chapter, ".html").read_text()
     empty = course.of_student("feedback", "empty", chapter, ".html").read_text()
