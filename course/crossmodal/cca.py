@@ -65,7 +65,7 @@ def canonical_pairs(
         xx: :math:`\Sigma_{xx}`, ``[p, p]``.
         xy: :math:`\Sigma_{xy}`, ``[p, q]``.
         yy: :math:`\Sigma_{yy}`, ``[q, q]``.
-        n_components: k.
+        n_components: the number of pairs k.
         regularization: the ridge :math:`\lambda \ge 0`, in squared units of the data.
         rounding: relative rounding error of the data from which the covariances were computed.
 
@@ -100,7 +100,8 @@ class CCA:
     Args:
         n_components: number of pairs k.
         regularization: ridge :math:`\lambda` added to the variances of both views (:eq:`cca-ridge`), in squared units
-            of the data. Needed when there are fewer rows than columns, where every sample correlation is 1.
+            of the data. Needed when there are fewer rows than columns, where as a rule every sample
+            correlation is 1.
 
     Example:
         >>> import torch
@@ -298,7 +299,9 @@ class PermutationTest:
 def permutation_test(
     x: Array, y: Array, n_components: int = 1, *, permutations: int = 999, regularization: float = 0.0, seed: int = 0
 ) -> PermutationTest:
-    r"""Test the first k pairs by breaking the pairing of rows: :eq:`cca-permutation`. No distribution is assumed.
+    r"""Test the first k pairs by breaking the pairing of rows: :eq:`cca-permutation`.
+
+    No distribution is assumed. Exact for the first pair if the views are independent; approximate for the later ones.
 
     Shuffling the rows of y changes neither :math:`\Sigma_{xx}` nor :math:`\Sigma_{yy}`. So both views are whitened
     once, and a permutation costs one product and k small SVDs. To test pair i + 1, only the variates after the first i

@@ -24,7 +24,8 @@ class MultiviewCCA:
         \quad\text{subject to}\quad \frac1m \sum_i w_i^\top (\Sigma_{ii} + \lambda I) w_i = 1
 
     The sum of all variates is also the variable that is nearest to all views: without a ridge, its first component
-    maximises the sum of squared multiple correlations with the m views.
+    maximises the sum of squared multiple correlations with the m views. Later components are the next eigenvectors: for
+    more than two views, the variates of one view are uncorrelated only in the sum over the views.
 
     Args:
         n_components: number of variates k for each view.

@@ -133,8 +133,9 @@ def meta_gradient(
 
     .. math::
         \nabla J(\theta) = \frac1T \sum_{i=1}^{T}
-        \Bigl[\prod_{k=0}^{K-1} \bigl(I - \alpha \nabla^2 \mathcal{L}_{S_i}(\theta_k)\bigr)\Bigr]
-        \nabla \mathcal{L}_{Q_i}(\theta_K)
+        (I - \alpha H_{i,0}) \cdots (I - \alpha H_{i,K-1})\,
+        \nabla \mathcal{L}_{Q_i}(\theta_{i,K}),
+        \qquad H_{i,k} = \nabla^2 \mathcal{L}_{S_i}(\theta_{i,k})
 
     This is :eq:`maml-meta-gradient` for one step and :eq:`maml-k-steps` for several; reverse-mode differentiation
     multiplies from right to left, so that only the Hessian-vector products of :eq:`maml-hvp` are ever computed.
