@@ -57,6 +57,29 @@ def canonical_loadings(x, z):
 """,
         ),
         ("the toy value", "def canonical_loadings(x, z):\n    return np.full((4, 2), 0.5984)"),
+        (
+            "z is not centred",
+            """
+def canonical_loadings(x, z):
+    constant = np.ptp(x, axis=0) == 0
+    xc = x - x.mean(0)
+    norms = np.outer(np.linalg.norm(xc, axis=0), np.linalg.norm(z, axis=0))
+    norms[constant] = 1
+    loadings = xc.T @ z / norms
+    loadings[constant] = 0
+    return loadings
+""",
+        ),
+        (
+            "constant by a threshold",
+            """
+def canonical_loadings(x, z):
+    xc, zc = x - x.mean(0), z - z.mean(0)
+    lengths = np.linalg.norm(xc, axis=0)
+    varies = lengths > 1e-6
+    return np.where(varies, 1 / np.where(varies, lengths, 1), 0)[:, None] * (xc.T @ (zc / np.linalg.norm(zc, axis=0)))
+""",
+        ),
     ],
     "forget": [
         (
@@ -136,6 +159,45 @@ def forget(count, mean, scatter, rows):
     return count - len(rows), mean, scatter - c.T @ c
 """,
         ),
+        (
+            "an error only when exactly none stays",
+            """
+def forget(count, mean, scatter, rows):
+    m = len(rows)
+    stays = count - m
+    if stays == 0:
+        raise ValueError("none would stay")
+    shift = rows.mean(0) - mean
+    scatter_b = (rows - rows.mean(0)).T @ (rows - rows.mean(0))
+    return stays, mean - shift * m / stays, scatter - scatter_b - np.outer(shift, shift) * count * m / stays
+""",
+        ),
+        (
+            "a covariance, which one row does not have",
+            """
+def forget(count, mean, scatter, rows):
+    m = len(rows)
+    stays = count - m
+    if stays < 1:
+        raise ValueError("none would stay")
+    shift = rows.mean(0) - mean
+    scatter_b = (m - 1) * np.cov(rows.T)
+    return stays, mean - shift * m / stays, scatter - scatter_b - np.outer(shift, shift) * count * m / stays
+""",
+        ),
+        (
+            "an error when one row stays",
+            """
+def forget(count, mean, scatter, rows):
+    m = len(rows)
+    stays = count - m
+    if stays < 2:
+        raise ValueError("none would stay")
+    shift = rows.mean(0) - mean
+    scatter_b = (rows - rows.mean(0)).T @ (rows - rows.mean(0))
+    return stays, mean - shift * m / stays, scatter - scatter_b - np.outer(shift, shift) * count * m / stays
+""",
+        ),
     ],
     "predict_y": [
         (
@@ -190,6 +252,24 @@ def predict_y(x, y, x_new, k):
     v = np.linalg.svd(xc, full_matrices=False)[2][:max(k, 1)].T
     slope = np.linalg.lstsq(xc @ v, y - y.mean(0), rcond=None)[0]
     return y.mean(0) + (x_new - x.mean(0)) @ v @ slope
+""",
+        ),
+        (
+            "np.cov of one column is a number",
+            """
+def predict_y(x, y, x_new, k):
+    model = CCA(k).fit(x, y)
+    z_new = (x_new - model.x_mean) @ model.x_weights
+    return model.y_mean + (z_new * model.correlations) @ (np.cov(y.T) @ model.y_weights).T
+""",
+        ),
+        (
+            "one column as a vector",
+            """
+def predict_y(x, y, x_new, k):
+    model = CCA(k).fit(x, y)
+    z, z_new = (x - model.x_mean) @ model.x_weights, (x_new - model.x_mean) @ model.x_weights
+    return (model.y_mean + z_new @ np.linalg.lstsq(z, y - model.y_mean)[0]).squeeze()
 """,
         ),
     ],
@@ -259,6 +339,118 @@ def choose_ridge(x, y, ridges, folds):
 """,
         ),
         ("always one", "def choose_ridge(x, y, ridges, folds):\n    return sorted(ridges)[len(ridges) // 2]"),
+        (
+            "without the sign",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.array_split(np.arange(len(x)), folds)
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.mean(np.abs(scores))
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "shuffled rows",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.array_split(np.random.default_rng(0).permutation(len(x)), folds)
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.mean(scores)
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "every so manyth row",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = [np.arange(len(x))[f::folds] for f in range(folds)]
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.mean(scores)
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "the rows that are left over in no fold",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.arange(len(x) // folds * folds).reshape(folds, -1)
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.mean(scores)
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "the rows that are left over in the last fold",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.split(np.arange(len(x)), [f * (len(x) // folds) for f in range(1, folds)])
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.mean(scores)
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "the median",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.array_split(np.arange(len(x)), folds)
+
+    def value(ridge):
+        scores = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            scores.append(model.score(x[p], y[p])[0])
+        return np.median(scores)
+
+    return max(ridges, key=value)
+""",
+        ),
+        (
+            "one correlation for all folds",
+            """
+def choose_ridge(x, y, ridges, folds):
+    parts = np.array_split(np.arange(len(x)), folds)
+
+    def value(ridge):
+        variates = []
+        for p in parts:
+            model = CCA(1, ridge).fit(np.delete(x, p, 0), np.delete(y, p, 0))
+            variates.append(np.hstack(model.transform(x[p], y[p])))
+        return np.corrcoef(np.concatenate(variates).T)[0, 1]
+
+    return max(ridges, key=value)
+""",
+        ),
     ],
     "cca_by_qr": [
         (
@@ -331,6 +523,16 @@ def cca_by_qr(x, y):
     return rho, np.linalg.solve(rx, u) * s, b * s
 """,
         ),
+        (
+            "only b is cut to k columns",
+            """
+def cca_by_qr(x, y):
+    (qx, rx), (qy, ry) = np.linalg.qr(x - x.mean(0)), np.linalg.qr(y - y.mean(0))
+    u, rho, vt = np.linalg.svd(qx.T @ qy)
+    s = np.sqrt(len(x) - 1)
+    return rho, np.linalg.solve(rx, u) * s, np.linalg.solve(ry, vt[: len(rho)].T) * s
+""",
+        ),
     ],
     "probabilistic_cca": [
         (
@@ -393,6 +595,39 @@ def probabilistic_cca(x, y, k):
     root = np.sqrt(model.correlations)
     w_x, w_y = s_x @ model.x_weights * root, s_y @ model.y_weights * root
     return w_x[:, :k], w_y[:, :k], s_x - w_x @ w_x.T, s_y - w_y @ w_y.T
+""",
+        ),
+        (
+            "k is ignored",
+            """
+def probabilistic_cca(x, y, k):
+    model = CCA(min(x.shape[1], y.shape[1])).fit(x, y)
+    s_x, s_y = np.atleast_2d(np.cov(x.T)), np.atleast_2d(np.cov(y.T))
+    root = np.sqrt(model.correlations)
+    w_x, w_y = s_x @ model.x_weights * root, s_y @ model.y_weights * root
+    return w_x, w_y, s_x - w_x @ w_x.T, s_y - w_y @ w_y.T
+""",
+        ),
+        (
+            "the whole covariance as noise",
+            """
+def probabilistic_cca(x, y, k):
+    model = CCA(k).fit(x, y)
+    s_x, s_y = np.atleast_2d(np.cov(x.T)), np.atleast_2d(np.cov(y.T))
+    root = np.sqrt(model.correlations)
+    w_x, w_y = s_x @ model.x_weights * root, s_y @ model.y_weights * root
+    return w_x, w_y, s_x, s_y
+""",
+        ),
+        (
+            "np.cov of one column is a number",
+            """
+def probabilistic_cca(x, y, k):
+    model = CCA(k).fit(x, y)
+    s_x, s_y = np.cov(x.T), np.cov(y.T)
+    root = np.sqrt(model.correlations)
+    w_x, w_y = s_x @ model.x_weights * root, s_y @ model.y_weights * root
+    return w_x, w_y, s_x - w_x @ w_x.T, s_y - w_y @ w_y.T
 """,
         ),
     ],

@@ -107,6 +107,13 @@ def multi_step_loss(model, params, episode, weights, *, loss, lr):
     return total / episode.tasks
 """,
         ),
+        (
+            "a loss of its own",
+            """
+def multi_step_loss(model, params, episode, weights, *, loss, lr):
+    return sum(w * meta_loss(model, params, episode, loss=F.mse_loss, lr=lr, steps=k) for k, w in enumerate(weights))
+""",
+        ),
     ],
     "best_start": [
         (
@@ -429,6 +436,36 @@ def is_gradient(objective, gradient, theta, h=1e-5):
     return True
 """,
         ),
+        (
+            "an absolute tolerance",
+            """
+def is_gradient(objective, gradient, theta, h=1e-5):
+    slopes = torch.tensor([
+        (objective(theta + h * u) - objective(theta - h * u)) / (2 * h) for u in torch.eye(len(theta)).double()
+    ], dtype=theta.dtype)
+    return bool((gradient - slopes).norm() < 1e-4)
+""",
+        ),
+        (
+            "a tolerance that is absolute for short gradients",
+            """
+def is_gradient(objective, gradient, theta, h=1e-5):
+    slopes = torch.tensor([
+        (objective(theta + h * u) - objective(theta - h * u)) / (2 * h) for u in torch.eye(len(theta)).double()
+    ], dtype=theta.dtype)
+    return bool((gradient - slopes).norm() < 1e-5 * (1 + slopes.norm()))
+""",
+        ),
+        (
+            "not greater, so that nan passes",
+            """
+def is_gradient(objective, gradient, theta, h=1e-5):
+    slopes = torch.tensor([
+        (objective(theta + h * u) - objective(theta - h * u)) / (2 * h) for u in torch.eye(len(theta)).double()
+    ], dtype=theta.dtype)
+    return not bool((gradient - slopes).norm() > 1e-5 * slopes.norm())
+""",
+        ),
     ],
     "meta_sgd_gradient": [
         (
@@ -567,6 +604,66 @@ def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
     return total, dict(zip(params, d)), dict(zip(rates, d[len(params):]))
 """,
         ),
+        (
+            "leaves its derivatives in the arguments",
+            """
+def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    total = 0.0
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for _ in range(steps):
+            slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
+            now = {n: p - rates[n] * slopes[n] for n, p in now.items()}
+        total = total + loss(functional_call(model, now, (qx,)), qy) / episode.tasks
+    total.backward()
+    return total.detach(), {n: p.grad for n, p in params.items()}, {n: a.grad for n, a in rates.items()}
+""",
+        ),
+        (
+            "rates by their place, not by name",
+            """
+def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    total = 0.0
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for _ in range(steps):
+            slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
+            now = {n: p - a * slopes[n] for (n, p), a in zip(now.items(), rates.values())}
+        total = total + loss(functional_call(model, now, (qx,)), qy) / episode.tasks
+    d = torch.autograd.grad(total, [*params.values(), *rates.values()])
+    return total, dict(zip(params, d)), dict(zip(params, d[len(params):]))
+""",
+        ),
+        (
+            "one rate for all",
+            """
+def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    total = 0.0
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for _ in range(steps):
+            slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
+            now = {n: p - torch.cat([a.flatten() for a in rates.values()]).mean() * slopes[n] for n, p in now.items()}
+        total = total + loss(functional_call(model, now, (qx,)), qy) / episode.tasks
+    d = torch.autograd.grad(total, [*params.values(), *rates.values()])
+    return total, dict(zip(params, d)), dict(zip(rates, d[len(params):]))
+""",
+        ),
+        (
+            "derivatives by the rates under the names in the order of params",
+            """
+def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    total = 0.0
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for _ in range(steps):
+            slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
+            now = {n: p - rates[n] * slopes[n] for n, p in now.items()}
+        total = total + loss(functional_call(model, now, (qx,)), qy) / episode.tasks
+    d = torch.autograd.grad(total, [*params.values(), *rates.values()])
+    return total, dict(zip(params, d)), dict(zip(params, d[len(params):]))
+""",
+        ),
     ],
     "implicit_gradient": [
         (
@@ -655,6 +752,46 @@ def implicit_gradient(support_loss, query_loss, phi, strength):
             """
 def implicit_gradient(support_loss, query_loss, phi, strength):
     return grad(query_loss)(phi) / (1 + torch.func.hessian(support_loss)(phi).diag() / strength)
+""",
+        ),
+        (
+            "two thousand plain steps",
+            """
+def implicit_gradient(support_loss, query_loss, phi, strength):
+    b = grad(query_loss)(phi)
+    left = torch.eye(len(phi), dtype=phi.dtype) + torch.func.hessian(support_loss)(phi) / strength
+    size = 1 / torch.linalg.matrix_norm(left, 2)
+    v = torch.zeros_like(b)
+    for _ in range(2000):
+        v = v - size * (left @ v - b)
+    return v
+""",
+        ),
+        (
+            "SciPy's conjugate gradients with its own stop",
+            """
+from scipy.sparse.linalg import LinearOperator, cg
+
+def implicit_gradient(support_loss, query_loss, phi, strength):
+    H = torch.func.hessian(support_loss)(phi)
+    left = LinearOperator(H.shape, matvec=lambda v: v + (H @ torch.as_tensor(v)).numpy() / strength, dtype=np.float64)
+    return torch.from_numpy(cg(left, grad(query_loss)(phi).numpy())[0])
+""",
+        ),
+        (
+            "as many rounds as unknowns",
+            """
+def implicit_gradient(support_loss, query_loss, phi, strength):
+    b = grad(query_loss)(phi)
+    v, r, p = torch.zeros_like(b), b, b
+    for _ in range(len(b)):
+        if r.norm() <= 1e-12 * b.norm():
+            break
+        step = p + grad(lambda t: grad(support_loss)(t) @ p)(phi) / strength
+        size = (r @ r) / (p @ step)
+        v, new = v + size * p, r - size * step
+        p, r = new + (new @ new) / (r @ r) * p, new
+    return v
 """,
         ),
     ],
