@@ -8,6 +8,8 @@ export PYTHONUNBUFFERED = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 JOBS ?= 2
 PORT ?= 8000
+LABFLAGS ?=
+FORCE ?=
 
 .PHONY: help env book serve lab exercises test lint unit notebooks bench clean
 .DEFAULT_GOAL := help
@@ -26,11 +28,12 @@ serve: book      ## build the book and serve it at http://localhost:$(PORT)
 	@echo "http://localhost:$(PORT)  (Ctrl-C stops)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lab: env         ## open the exercises in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=book/exercises
+lab: env         ## open the exercises in JupyterLab: your own copies, in work/
+	@$(BIN)/python scripts/work.py
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/work $(LABFLAGS)
 
-exercises: env   ## write the students' notebooks from solutions/
-	@$(BIN)/python scripts/exercises.py
+exercises: env   ## write book/exercises from solutions/
+	@$(BIN)/python scripts/exercises.py $(if $(FORCE),--force)
 
 test: env        ## every check: style, book, units, exercises, grading, notebooks
 	@$(MAKE) --no-print-directory lint
@@ -55,5 +58,5 @@ notebooks: env
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
 	@for name in cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
 
-clean:           ## remove what make made, .venv included
+clean:           ## remove what make made, .venv included, but not work/
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,12 +1,17 @@
 """Write the students' notebooks in `book/exercises` from `solutions`, or check that they are up to date.
 
-    python scripts/exercises.py            write them
+    python scripts/exercises.py            write them, but none over a notebook that holds answers
+    python scripts/exercises.py --force    write them, whatever is there
     python scripts/exercises.py --check    exit 1 and name those that differ
 
-nbgrader removes solutions and hidden tests; its gradebook is thrown away here (`course grade` keeps its own).
+Nothing is ever deleted. nbgrader removes solutions and hidden tests; its gradebook is thrown away here (`course grade`
+keeps its own).
 """
 
 import argparse
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +21,12 @@ import notebooks
 
 from course.grading.layout import Course, GradingError, write
 from course.grading.release import generate
+from course.grading.submissions import Unreadable, read
 
 ROOT = Path(__file__).resolve().parent.parent
+EXERCISES = "book/exercises"
+# How a solution cell ends that nbgrader has emptied, and nobody has filled
+UNANSWERED = re.compile(r"# YOUR CODE HERE\n\s*raise NotImplementedError\(\)\s*\Z|\AYOUR ANSWER HERE\s*\Z")
 
 
 def generated(root: Path) -> dict[str, str]:
@@ -38,39 +47,57 @@ def generated(root: Path) -> dict[str, str]:
     return texts
 
 
+def holds_answers(path: Path) -> bool:
+    """Is a solution cell of a student's notebook filled? A file that cannot be read may hold answers, too."""
+    try:
+        cells = read(path).cells
+    except Unreadable:
+        return True
+    solutions = [cell for cell in cells if cell.metadata.get("nbgrader", {}).get("solution")]
+    return not all(UNANSWERED.search(cell.source) for cell in solutions)
+
+
+def tracked(root: Path) -> set[str]:
+    """The students' notebooks that git tracks, by their path below ``book/exercises``; none outside a repository."""
+    if shutil.which("git") is None:
+        return set()
+    command = ["git", "-C", str(root), "ls-files", "-z", "--", f"{EXERCISES}/*/*.ipynb"]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
+    return {name.removeprefix(f"{EXERCISES}/") for name in listed.split("\0") if name}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a notebook differs")
+    parser.add_argument("--force", action="store_true", help="overwrite notebooks that hold answers, too")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
     options = parser.parse_args(arguments)
-    folder = options.root / "book" / "exercises"
+    folder = options.root / EXERCISES
     wanted = generated(options.root)
-    present = {str(path.relative_to(folder)) for path in folder.glob("*/*.ipynb")}
-    for name in sorted(present - wanted.keys()):
-        if options.check:
-            print(
-                f"book/exercises/{name} has no source in solutions/; remove it with: make exercises",
-                file=sys.stderr,
-            )
-        else:
-            (folder / name).unlink()
-    differ = [
-        name
-        for name, text in sorted(wanted.items())
-        if not (folder / name).exists() or (folder / name).read_text(encoding="utf8") != text
+    problems = [
+        f"{EXERCISES}/{name} has no source in solutions/; remove it with: git rm {EXERCISES}/{name}"
+        for name in sorted(tracked(options.root) - wanted.keys())
+        if (folder / name).exists()
     ]
-    for name in differ:
-        if options.check:
-            print(
-                f"book/exercises/{name} is not what solutions/{name} gives; run: make exercises",
-                file=sys.stderr,
+    for name, text in sorted(wanted.items()):
+        path = folder / name
+        if path.exists() and path.read_bytes() == text.encode():
+            continue
+        if path.exists() and not options.force and holds_answers(path):
+            problems.append(
+                f"{EXERCISES}/{name} holds answers (or is damaged) and is not overwritten: copy it to work/, "
+                "then run: make exercises FORCE=1"
             )
+        elif options.check:
+            problems.append(f"{EXERCISES}/{name} is not what solutions/{name} gives; run: make exercises")
         else:
-            write(folder / name, wanted[name])
-            print(f"book/exercises/{name}")
-    return int(options.check and bool(differ or present - wanted.keys()))
+            write(path, text)
+            print(f"{EXERCISES}/{name}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

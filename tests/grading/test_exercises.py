@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -20,16 +21,30 @@ PAIRS = [
 
 
 @pytest.fixture
-def exercises(monkeypatch, capsys):
-    """``scripts/exercises.py`` on a checkout: its exit status and what it writes to standard error."""
+def script(monkeypatch):
+    """``scripts/exercises.py`` as a module."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    main = importlib.import_module("exercises").main
+    return importlib.import_module("exercises")
+
+
+@pytest.fixture
+def exercises(script, capsys):
+    """The script on a checkout: its exit status and what it writes to standard error."""
 
     def call(root: Path, *options: str) -> tuple[int, str]:
-        status = main(["--root", str(root), *options])
+        status = script.main(["--root", str(root), *options])
         return status, capsys.readouterr().err
 
     return call
+
+
+@pytest.fixture
+def handed_out(tmp_path, script, exercises, monkeypatch, released) -> Path:
+    """A checkout with its student's notebook, which nbgrader need not make again for every call: it takes seconds."""
+    texts = {"start/basics.ipynb": nbformat.writes(released)}
+    monkeypatch.setattr(script, "generated", lambda root: texts)
+    assert exercises(tmp_path) == (0, "")
+    return tmp_path / "book" / "exercises" / "start" / "basics.ipynb"
 
 
 def regions(source: str, name: str) -> list[str]:
@@ -89,16 +104,59 @@ def test_drift_is_found_and_repaired(tmp_path, exercises):
     assert exercises(root)[0] == 0
     written = student.read_bytes()
     assert exercises(root, "--check") == (0, "")
-    shutil.copy(student, student.with_name("old.ipynb"))
     student.write_text(student.read_text().replace("Basics", "Base"))
-    status, text = exercises(root, "--check")
-    assert status == 1
-    assert "old.ipynb has no source" in text
+    assert exercises(root, "--check")[0] == 1
     assert exercises(root)[0] == 0
     assert student.read_bytes() == written
-    assert not student.with_name("old.ipynb").exists()
     assert LAST.split("\n")[3].strip() not in written.decode()
     assert not (root / "grading").exists()
+
+
+def answered(notebook: nbformat.NotebookNode, name: str, source: str) -> str:
+    """The text of the notebook with one cell answered."""
+    notebook = nbformat.from_dict(notebook)
+    next(cell for cell in notebook.cells if grade_id(cell) == name).source = source
+    return nbformat.writes(notebook)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("mean", "def mean(x):\n    return x.mean()"),
+        ("mean", "def mean(x):\n    return x.mean()\n    # YOUR CODE HERE\n    # raise NotImplementedError()"),
+        ("mean", "def mean(x):\n    # YOUR CODE HERE\n    y = x.sum()\n    raise NotImplementedError()"),
+        ("experiment", "mean(torch.ones(2))"),
+        ("why", "Because it is linear."),
+        ("why", "YOUR ANSWER HERE\n\nBecause it is linear."),
+        (None, None),
+    ],
+    ids=["code", "commented", "half", "experiment", "text", "below", "damaged"],
+)
+def test_answers_are_overwritten_only_when_told(name, source, handed_out, tmp_path, exercises):
+    written = handed_out.read_text()
+    mine = answered(read(handed_out), name, source) if name else written[:-200]
+    handed_out.write_text(mine)
+    for options in ([], ["--check"]):
+        status, text = exercises(tmp_path, *options)
+        assert status == 1
+        assert len(text.splitlines()) == 1 and "basics.ipynb holds answers" in text
+        assert "copy it to work/" in text and "make exercises FORCE=1" in text
+        assert handed_out.read_text() == mine
+    assert exercises(tmp_path, "--force") == (0, "")
+    assert handed_out.read_text() == written
+
+
+def test_no_notebook_is_deleted_and_only_what_git_tracks_needs_a_source(handed_out, tmp_path, exercises):
+    other = handed_out.with_name("old.ipynb")
+    shutil.copy(handed_out, other)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert exercises(tmp_path, "--check") == (0, ""), "a reader's own notebook"
+    subprocess.run(["git", "add", "--", other], cwd=tmp_path, check=True)
+    for options in ([], ["--check"], ["--force"]):
+        status, text = exercises(tmp_path, *options)
+        assert status == 1
+        assert "old.ipynb has no source in solutions/; remove it with: git rm book/exercises/start/old.ipynb" in text
+        assert other.exists()
 
 
 def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises):
