@@ -24,9 +24,8 @@ env:             ## create .venv and install into it (the other targets call thi
 book: env        ## execute and build the book into _build/html
 	@$(BIN)/python scripts/book.py
 
-serve: book      ## build the book and serve it at http://localhost:$(PORT)
-	@echo "http://localhost:$(PORT)  (Ctrl-C stops)"
-	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+serve: book      ## build the book and serve it on this machine; another port: make serve PORT=8001
+	@$(BIN)/python scripts/serve.py "$(PORT)"
 
 lab: env         ## open the exercises in JupyterLab: your own copies, in work/
 	@$(BIN)/python scripts/work.py
