@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 CACHE = BUILD / ".jupyter_cache"
 STAMP = BUILD / "executed-with.sha256"
+IPYTHON = BUILD / "ipython"
+# A kernel warns that it talks to its notebook over TCP. On one machine that is how it is meant to be.
+KERNELS = """import logging
+logging.getLogger("IPKernelApp").addFilter(lambda record: "TCP without encryption" not in record.getMessage())
+"""
 
 
 def digest() -> str:
@@ -24,6 +29,14 @@ def digest() -> str:
     for file in files:
         total.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return total.hexdigest()
+
+
+def settle_kernels(folder: Path) -> dict[str, str]:
+    """Settings for the kernels of the build, apart from the reader's own; the variables that lead to them."""
+    profile = folder / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(KERNELS)
+    return {"IPYTHONDIR": str(folder), "COURSE_QUIET": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def main() -> int:
@@ -36,7 +49,7 @@ def main() -> int:
     STAMP.unlink(missing_ok=True)  # until the build has succeeded: a failure or a kill must not pass the next time
     # A page with source code gets its anchors from the API pages, but is written anew only when the code has changed.
     shutil.rmtree(BUILD / "html" / "_modules", ignore_errors=True)
-    environment = os.environ | {"COURSE_QUIET": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environment = os.environ | settle_kernels(IPYTHON)
     # python -P keeps the scripts folder off the path of what is started
     command = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     command += ["--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
