@@ -1,5 +1,7 @@
 """Glyphs: distinct characters, scripts kept apart, every face used, and hard enough to be worth learning."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -40,6 +42,36 @@ def test_no_two_characters_look_alike():
 
 def test_the_same_images_every_time_and_in_every_split(greek):
     assert torch.equal(greek.x, load_glyphs("validation").x)
+
+
+@pytest.mark.parametrize("error", [None, MemoryError])
+def test_images_are_drawn_in_one_thread_and_then_there_are_as_many_as_before(monkeypatch, error):
+    during = []
+
+    def watched(drawn, maps):
+        during.append(torch.get_num_threads())
+        if error:
+            raise error
+        return warped(drawn, maps)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(module, "warped", watched)
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(error) if error else nullcontext():
+            load_glyphs("validation")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(during) == {1}
+
+
+def test_the_data_set_is_the_one_that_results_were_measured_with(greek):
+    ink = greek.x.flatten(1).double().mean(1)
+    # No checksum: processors round differently, which moves a pixel in 100,000 by 1.
+    assert (len(greek.classes), len(ink)) == (173, 3460)
+    assert ink.mean().item() == pytest.approx(28.46275, abs=1e-3)
+    assert [round(value, 1) for value in ink[::500].tolist()] == [30.1, 21.3, 16.8, 29.4, 24.1, 20.5, 29.6]
 
 
 def test_every_face_and_the_whole_range_of_poses_is_used():
