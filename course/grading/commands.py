@@ -80,8 +80,11 @@ def do_run(options: argparse.Namespace) -> int:
     """``course grade run``: grade what was collected and is not yet graded."""
     from . import run, sandbox
     from .release import release
+    from .submissions import found_at
 
     course, limits = course_of(options), limits_of(options)
+    for path in options.paths:
+        found_at(path)  # a wrong path is told before anything is written
     if not options.no_sandbox:
         with tempfile.TemporaryDirectory(prefix="cg-") as scratch:
             sandbox.check(Path(scratch), limits)

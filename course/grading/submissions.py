@@ -57,6 +57,16 @@ def find(folder: Path) -> tuple[list[Path], list[Path]]:
     return notebooks, others
 
 
+def found_at(given: Path) -> tuple[list[Path], list[Path]]:
+    """The notebooks at a path of the command line, and the other files; a :class:`GradingError` without a notebook."""
+    if not given.exists():
+        raise GradingError(f"{given} does not exist")
+    notebooks, others = find(given) if given.is_dir() else ([given], [])
+    if not notebooks:
+        raise GradingError(f"{given} holds no notebook (.ipynb)")
+    return notebooks, others
+
+
 def recognise(course: Course, path: Path) -> Chapter | None:
     """The chapter that a notebook answers: the one with most of its cell ids, or of its functions' names."""
     try:
@@ -131,12 +141,8 @@ def newest(
     chosen: dict[tuple[str, Chapter], Path] = {}
     names: dict[str, str] = {}  # the name as it came, by the safe one
     for given in paths:
-        if not given.exists():
-            raise GradingError(f"{given} does not exist")
         inside = given if given.is_dir() else None
-        files, others = find(given) if inside else ([given], [])
-        if not files:
-            raise GradingError(f"{given} holds no notebook (.ipynb)")
+        files, others = found_at(given)
         result.notes += [f"{path}: left out, it is no notebook (.ipynb)" for path in others]
         for path in files:
             try:

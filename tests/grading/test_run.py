@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import COURSE
-from fixture_course import ANSWERS, submission
+from fixture_course import ANSWERS, make, submission
 from nbgrader.api import Gradebook
 
 from course.grading.layout import Course, write, write_json
@@ -352,6 +352,17 @@ def test_two_runs_do_not_share_a_gradebook(grade, course):
         done = grade("run")
     assert done.returncode == 2
     assert "another run is using" in done.stderr
+
+
+@pytest.mark.parametrize("made, told", [(False, "does not exist"), (True, "holds no notebook (.ipynb)")])
+def test_a_wrong_path_leaves_nothing_behind(made, told, tmp_path):
+    root, folder = make(tmp_path / "course"), tmp_path / "nothing"
+    if made:
+        folder.mkdir()
+    done = subprocess.run([COURSE, "grade", "run", folder, "--course", root], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"course grade: {folder} {told}\n"
+    assert not (root / "grading").exists()
 
 
 def test_release_writes_the_students_notebooks(grade, tmp_path):
