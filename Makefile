@@ -18,7 +18,8 @@ help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 env:             ## create .venv and install into it (the other targets call this)
-	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) was not found; install Python 3.11 or newer, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@[ "$$($(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)" = True ] || \
+		{ echo "make: $(PYTHON) is not Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) scripts/environment.py
 
 book: env        ## execute and build the book into _build/html
@@ -59,3 +60,6 @@ bench: env       ## measure against the peers; writes book/results/bench-*.json 
 
 clean:           ## remove what make made, .venv included, but not work/
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+.DEFAULT:
+	@echo "make: there is no '$@'; make help lists what there is" >&2; exit 2

@@ -83,8 +83,35 @@ def test_the_script_can_be_read_by_an_old_python():
     ast.parse(SCRIPT.read_text(encoding="utf8"), feature_version=(3, 6))
 
 
-def test_make_names_a_missing_python(tmp_path):
-    root = SCRIPT.parent.parent
-    done = subprocess.run(["make", "env", "PYTHON=no-such-python"], cwd=root, capture_output=True, text=True)
-    assert done.returncode != 0
-    assert "no-such-python was not found" in done.stderr
+def make(*arguments: str) -> tuple[int, list[str]]:
+    """`make` in the checkout: its exit status, and its lines on standard error."""
+    done = subprocess.run(["make", *arguments], cwd=SCRIPT.parent.parent, capture_output=True, text=True)
+    return done.returncode, done.stderr.splitlines()
+
+
+def interpreter(path: Path, line: str) -> str:
+    """A program that answers every call with one shell command."""
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("line", [None, "exit 1", "true", "echo False", "echo SyntaxError >&2; exit 1"])
+def test_make_names_what_is_no_new_python(line, tmp_path):
+    """Not there, broken, no Python at all, too old, much too old: before any script is read."""
+    python = interpreter(tmp_path / "python", line) if line else "no-such-python"
+    status, lines = make("env", f"PYTHON={python}")
+    assert status == 2
+    assert lines[0] == f"make: {python} is not Python 3.11 or newer; name one: make PYTHON=python3.12"
+    assert all(line.startswith("make") for line in lines), "make's own line comes last"
+
+
+def test_make_names_an_unknown_target():
+    status, lines = make("boook")
+    assert status == 2
+    assert lines[0] == "make: there is no 'boook'; make help lists what there is"
+
+
+def test_make_help_is_plain_text():
+    help_text = subprocess.run(["make", "help"], cwd=SCRIPT.parent.parent, capture_output=True, text=True).stdout
+    assert "make serve" in help_text and "$" not in help_text
