@@ -1,5 +1,6 @@
 """The README: its example runs and its shapes are true, its links lead somewhere, its commands exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -22,6 +23,28 @@ def test_the_example_runs_and_its_shapes_are_true(capsys):
     assert f"images {list(characters.x.shape)}, {len(characters.classes):,} classes" in example
     assert capsys.readouterr().out.strip() == "torch.Size([15, 5])" and "# [15, 5]" in example
     assert torch.isfinite(names["classify"](names["task"].query_x[0])).all()
+
+
+def test_the_example_comes_with_the_way_to_run_it():
+    before = README[: README.index("```python")].rpartition("\n## ")[2]
+    assert "source .venv/bin/activate" in before and "`python`" in before
+
+
+@pytest.mark.parametrize(("title", "page"), re.findall(r"\[(.+?)\]\((book/(?!exercises)\S+\.ipynb)\)", README))
+def test_chapters_have_the_titles_of_the_book(title, page):
+    first = json.loads((ROOT / page).read_text(encoding="utf8"))["cells"][0]["source"]
+    assert f"# {title}" == "".join(first).splitlines()[0]
+
+
+def test_the_chapters_are_found():
+    assert len(re.findall(r"\(book/(?!exercises)\S+\.ipynb\)", README)) >= 3
+
+
+def test_the_answer_about_presets_is_true():
+    """The questions and answers say that a long run is still to come: until its result lies beside the others."""
+    answers = " ".join((ROOT / "book" / "faq.md").read_text(encoding="utf8").split())
+    run = (ROOT / "book" / "results" / "omniglot-maml-full.json").exists()
+    assert ("with the paper's settings, has not been run yet" in answers) != run, "mend book/faq.md"
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
