@@ -1,18 +1,21 @@
 """Every exercise is fair: its solution earns all marks, mistakes earn none, other right answers lose none.
 
 The answers to try lie in ``answers/<chapter>.py``: ``WRONG`` and ``RIGHT`` map the name of a function to a list of
-pairs (label, source).
+pairs (label, source). ``HIDDEN_ONLY`` maps it to the labels of mistakes that a student must think of without help: the
+visible tests find all others.
 """
 
 import asyncio
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbgrader.utils import is_grade
 
@@ -32,12 +35,13 @@ def answers(path: Path) -> dict[str, dict[str, dict[str, str]]]:
     """The wrong and right answers kept for one chapter, by function and label; empty when there are none."""
     file = HERE / "answers" / f"{path.stem}.py"
     if not file.exists():
-        return {"wrong": {}, "right": {}}
+        return {"wrong": {}, "right": {}, "hidden only": {}}
     spec = importlib.util.spec_from_file_location(f"answers_{path.stem}", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     tables = {"wrong": module.WRONG, "right": module.RIGHT}
-    return {kind: {name: dict(pairs) for name, pairs in table.items()} for kind, table in tables.items()}
+    given = {kind: {name: dict(pairs) for name, pairs in table.items()} for kind, table in tables.items()}
+    return given | {"hidden only": module.HIDDEN_ONLY}
 
 
 ANSWERS = {name: answers(path) for name, path in CHAPTERS.items()}
@@ -52,15 +56,14 @@ def cases(kind: str) -> list:
     ]
 
 
-def outcome(chapter: str, folder: Path) -> dict:
-    """Run the harness on one chapter."""
-    path = CHAPTERS[chapter]
-    given = folder / f"{path.stem}.json"
-    given.write_text(json.dumps(ANSWERS[chapter]), encoding="utf8")
+def run_harness(chapter: str, solution: Path, tried: dict, folder: Path) -> dict:
+    """What the harness says of the answers in `tried`, with the tests of `solution`."""
+    given = folder / f"{solution.stem}.json"
+    given.write_text(json.dumps(tried), encoding="utf8")
     command = [
         sys.executable,
         str(HERE / "harness.py"),
-        str(path),
+        str(solution),
         str(ROOT / "book/exercises" / f"{chapter}.ipynb"),
         str(given),
     ]
@@ -75,13 +78,38 @@ def outcome(chapter: str, folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
+def outcome(chapter: str, folder: Path) -> dict:
+    """Run the harness on one chapter."""
+    return run_harness(chapter, CHAPTERS[chapter], ANSWERS[chapter], folder)
+
+
+def seen_outcome(chapter: str, folder: Path) -> dict:
+    """What the visible tests alone say of the wrong answers, by function and label."""
+    notebook = read(CHAPTERS[chapter])
+    for cell in notebook.cells:
+        cell.source = re.sub(r"### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS\n", "", cell.source, flags=re.DOTALL)
+    solution = folder / f"{CHAPTERS[chapter].stem}.ipynb"
+    nbformat.write(notebook, solution)
+    tried = {"wrong": {}, "right": ANSWERS[chapter]["wrong"]}  # each is run once when it is called right
+    return run_harness(chapter, solution, tried, folder)["right"]
+
+
+def on_every_chapter(work, tmp_path_factory) -> dict[str, Future]:
+    """Work on every chapter, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {chapter: pool.submit(work, chapter, tmp_path_factory.mktemp("chapter")) for chapter in CHAPTERS}
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory) -> dict[str, Future]:
-    """The harness on every chapter, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            chapter: pool.submit(outcome, chapter, tmp_path_factory.mktemp("chapter")) for chapter in CHAPTERS
-        }
+    """The harness on every chapter."""
+    yield from on_every_chapter(outcome, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory) -> dict[str, Future]:
+    """The visible tests of every chapter on its wrong answers."""
+    yield from on_every_chapter(seen_outcome, tmp_path_factory)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -164,6 +192,20 @@ def test_the_hidden_tests_alone_find_a_wrong_answer(chapter, name, label, outcom
     assert all(verdicts.values()), (
         f"{name} ({label}) passes the hidden part of {[test for test, text in verdicts.items() if not text]}"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_visible_tests_find_every_plain_mistake(chapter, seen):
+    """A student who sees every visible check pass must not lose all points to a plain mistake."""
+    passed = {
+        (name, label)
+        for name, labelled in seen[chapter].result().items()
+        for label, verdicts in labelled.items()
+        if not all(verdicts.values())
+    }
+    hidden_only = ANSWERS[chapter]["hidden only"]
+    assert passed == {(name, label) for name, labels in hidden_only.items() for label in labels}
 
 
 @pytest.mark.parametrize(("chapter", "name", "label"), cases("right"))

@@ -797,6 +797,9 @@ def implicit_gradient(support_loss, query_loss, phi, strength):
     ],
 }
 
+# No mistake is left to the hidden tests alone.
+HIDDEN_ONLY = {}
+
 RIGHT = {
     "multi_step_loss": [
         (
