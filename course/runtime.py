@@ -88,7 +88,19 @@ def progress(iterable: Iterable | None = None, **tqdm_options) -> tqdm:
     Args:
         tqdm_options: as for ``tqdm.tqdm``; ``disable=True`` or ``False`` decides for itself.
     """
-    return tqdm(iterable, **{"disable": quiet(), "leave": False, "dynamic_ncols": True, **tqdm_options})
+    screen = {"ncols": 80, "nrows": 24} if without_size() else {"dynamic_ncols": True}
+    return tqdm(iterable, **{"disable": quiet(), "leave": False, **screen, **tqdm_options})
+
+
+def without_size() -> bool:
+    """Whether standard error is a terminal of 0 columns and lines: one that was never told its size, as in a container.
+
+    tqdm would take the zeros at their word and draw nothing.
+    """
+    try:
+        return 0 in os.get_terminal_size(sys.stderr.fileno())
+    except OSError:  # no terminal
+        return False
 
 
 def quiet() -> bool:

@@ -1,8 +1,13 @@
 """The device, the generators, the precision and the progress bars."""
 
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
 import sys
+import termios
 from contextlib import nullcontext
 
 import pytest
@@ -128,6 +133,22 @@ def test_progress_is_quiet_in_a_file_and_drawn_in_a_notebook(monkeypatch):
     assert runtime.quiet()
     monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", sys)
     assert not runtime.quiet()
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(0, 0), (40, 10), (100, 30)])
+def test_progress_is_drawn_in_a_terminal_of_any_size(monkeypatch, columns, lines):
+    for name in ("CI", "COURSE_QUIET"):
+        monkeypatch.delenv(name, raising=False)
+    screen, keyboard = pty.openpty()
+    fcntl.ioctl(keyboard, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+    os.set_blocking(screen, False)
+    with os.fdopen(screen, "rb", 0) as drawn, os.fdopen(keyboard, "w", encoding="utf8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert list(runtime.progress(range(3), desc="counting")) == [0, 1, 2]
+        monkeypatch.undo()
+        first = (drawn.read(10_000) or b"").decode().partition("\r")[2].partition("\r")[0]
+    assert first.startswith("counting:   0%|")
+    assert len(first) <= (columns or 80)
 
 
 def test_the_environment_fits_into_a_result_file():
