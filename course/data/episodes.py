@@ -6,13 +6,13 @@ every meta-learner in the same form.
 Source: Vinyals et al., *Matching networks for one shot learning* (2016), section 2.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
 from course.arguments import require_whole
-from course.data.sets import DataError, LabelledSet
+from course.data.sets import DataError, LabelledSet, described
 
 
 @dataclass
@@ -35,6 +35,9 @@ class Episode:
     def tasks(self) -> int:
         """The number of tasks T."""
         return len(self.support_x)
+
+    def __repr__(self) -> str:
+        return f"Episode({', '.join(f'{f.name}={described(getattr(self, f.name))}' for f in fields(self))})"
 
 
 class EpisodeSampler:

@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 
 
+def described(tensor: Tensor) -> str:
+    """Shape and type of a tensor for a message or a ``repr``: ``[25900, 1, 28, 28] uint8``."""
+    return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
 class DataError(Exception):
     """A data set is not to be had: missing, damaged, too small, or not agreed to. The message names the remedy."""
 
@@ -45,6 +50,9 @@ class LabelledSet:
     def __len__(self) -> int:
         return len(self.y)
 
+    def __repr__(self) -> str:
+        return f"LabelledSet({self.name!r}, x={described(self.x)}, {len(self.classes):,} classes)"
+
     def to(self, device: torch.device | str) -> "LabelledSet":
         """The same set with its tensors on ``device``."""
         return replace(self, x=self.x.to(device), y=self.y.to(device))
@@ -70,3 +78,8 @@ class PairedViews:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        largest = ", ".join(f"{rho:.3g}" for rho in self.correlations[:3].tolist())
+        more = ", …" if len(self.correlations) > 3 else ""
+        return f"PairedViews(x={described(self.x)}, y={described(self.y)}, correlations {largest}{more})"
