@@ -19,6 +19,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageFont
 from torch import Tensor
 
+from course import runtime
 from course.data.sets import DataError, LabelledSet
 
 FAMILIES = ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif")
@@ -58,16 +59,17 @@ def load_glyphs(split: str | None = None) -> LabelledSet:
     generator = torch.Generator().manual_seed(0)
     face, warp = poses(len(kept), generator)
     files = [path for family in faces() for path in family]
-    drawn = torch.stack([drawings(path, [kept[row] for row in rows]) for path in files], 1)  # [characters, 12, 56, 56]
+    text = [kept[row] for row in rows]
+    drawn = [drawings(path, text) for path in runtime.progress(files, desc="glyphs: typefaces", delay=1)]
+    drawn = torch.stack(drawn, 1)  # [characters, 12, 56, 56]
     with one_thread():
-        images = torch.cat(
-            [warped(drawn[i][face[row]], warp[row]) for i, row in enumerate(rows)]  # 20 images at a time: little memory
-        )
+        bar = runtime.progress(rows, desc="glyphs: characters", delay=1)
+        images = torch.cat([warped(drawn[i][face[row]], warp[row]) for i, row in enumerate(bar)])  # 20 images at a time
     return LabelledSet(
         x=images.unsqueeze(1),
         y=torch.arange(len(rows)).repeat_interleave(EXAMPLES),
-        classes=tuple(unicodedata.name(kept[row]) for row in rows),
-        groups=tuple(script_of(kept[row]) for row in rows),
+        classes=tuple(unicodedata.name(character) for character in text),
+        groups=tuple(script_of(character) for character in text),
         name="glyphs" if split is None else f"glyphs ({split})",
     )
 

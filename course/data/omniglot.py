@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from course import runtime
 from course.arguments import require_whole
 from course.data.location import locate, remedy
 from course.data.sets import DataError, LabelledSet
@@ -148,7 +149,7 @@ def load_omniglot(
     chosen = selected(locate("omniglot"), split, split_by)
     weights = area_weights(SIDE, size)
     x = np.empty((len(chosen), DRAWERS, size, size), dtype=np.uint8)
-    for position, character in enumerate(chosen):
+    for position, character in enumerate(runtime.progress(chosen, desc="omniglot: characters", delay=1)):
         ink = np.stack([character.part.ink(file) for file in character.files]).astype(np.float32)
         narrowed = np.tensordot(ink, weights, (2, 1))  # [drawer, y, new x]
         x[position] = np.rint(255 * np.tensordot(narrowed, weights, (1, 1)).swapaxes(1, 2))

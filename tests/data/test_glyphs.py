@@ -66,6 +66,18 @@ def test_images_are_drawn_in_one_thread_and_then_there_are_as_many_as_before(mon
     assert set(during) == {1}
 
 
+def test_a_slow_load_shows_how_far_it_is(monkeypatch):
+    bars = {}
+
+    def watched(items, *, desc, delay):
+        bars[desc] = (len(items), delay)
+        return items
+
+    monkeypatch.setattr(module.runtime, "progress", watched)
+    load_glyphs("validation")
+    assert bars == {"glyphs: typefaces": (12, 1), "glyphs: characters": (173, 1)}
+
+
 def test_the_data_set_is_the_one_that_results_were_measured_with(greek):
     ink = greek.x.flatten(1).double().mean(1)
     # No checksum: processors round differently, which moves a pixel in 100,000 by 1.

@@ -310,6 +310,19 @@ def whole(ink):
     return torch.from_numpy(np.stack([ink[name] for name in names])).unsqueeze(1) * np.uint8(255)
 
 
+def test_a_slow_load_shows_how_far_it_is(home, pictures, monkeypatch):
+    zipped(home, pictures)
+    bars = {}
+
+    def watched(items, *, desc, delay):
+        bars[desc] = (len(items), delay)
+        return items
+
+    monkeypatch.setattr(omniglot.runtime, "progress", watched)
+    load("omniglot", split="train")
+    assert bars == {"omniglot: characters": (4, 1)}
+
+
 @pytest.mark.parametrize("size", [0, 106, 2.5, True, "28"])
 def test_size_out_of_range(size):
     with pytest.raises(ValueError, match="size must be a whole number from 1 to 105, got"):
