@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from course.data.location import cache_folder, own_folder
+from course.data.location import PART, cache_folder, own_folder
 from course.data.registry import REGISTRY, Entry, entry, load, size
 from course.data.sets import DataError, LabelledSet
 
@@ -20,7 +20,7 @@ def place(found: Entry) -> str:
     there = [(cache_folder(found.name) / file.name).exists() for file in found.files]
     if all(there):
         return "cache"
-    parts = (cache_folder(found.name) / f"{file.name}.part" for file in found.files)
+    parts = (cache_folder(found.name) / f"{file.name}{PART}" for file in found.files)
     return "incomplete" if any(there) or any(part.exists() for part in parts) else "absent"
 
 
@@ -86,9 +86,11 @@ def require_consent(found: Entry, agreed: bool) -> None:
 def verify_sets(options: argparse.Namespace) -> int:
     """Read each named set to the end, or each that is on this machine; the exit status is 1 if one is not right."""
     chosen = [entry(name) for name in options.names]
-    chosen = chosen or [found for found in REGISTRY.values() if place(found) not in ("absent", "incomplete")]
     failures = 0
-    for found in chosen:
+    for found in chosen or REGISTRY.values():
+        if not chosen and place(found) in ("absent", "incomplete"):
+            print(f"-     {found.name:10}  {place(found)}: course data fetch {found.name}")
+            continue
         started = time.perf_counter()
         try:
             what = contents(load(found.name))

@@ -21,7 +21,7 @@ import urllib3
 from filelock import FileLock, Timeout
 
 from course import runtime
-from course.data.location import cache_folder
+from course.data.location import LOCK, PART, cache_folder
 from course.data.registry import Entry, RemoteFile, size
 from course.data.sets import DataError
 
@@ -74,7 +74,7 @@ def fetch(entry: Entry, *, patience: Patience = Patience(), report: Callable[[st
     folder = cache_folder(entry.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
+        lock = FileLock(folder / LOCK)
         try:
             turn = lock.acquire(timeout=0)
         except Timeout:
@@ -90,7 +90,7 @@ def fetch(entry: Entry, *, patience: Patience = Patience(), report: Callable[[st
 
 def fetch_file(file: RemoteFile, folder: Path, patience: Patience, report: Callable[[str], None]) -> None:
     """Bring one file into ``folder``, with the right checksum or not at all."""
-    target, part = folder / file.name, folder / f"{file.name}.part"
+    target, part = folder / file.name, folder / f"{file.name}{PART}"
     if target.exists():
         if md5(target) == file.md5:
             report(f"{file.name}: already there, checksum right")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from course.data.sets import DataError
 
+LOCK = ".lock"  # beside the files in the cache; it stays there after a fetch
+PART = ".part"  # the suffix of a download that is not complete
+
 
 def own_folder(name: str) -> Path | None:
     """``$COURSE_DATA/<name>`` if it is there.
@@ -44,11 +47,16 @@ def locate(name: str) -> Path:
     own, cached = own_folder(name), cache_folder(name)
     if own is not None:
         return own
-    if cached.is_dir():
+    if fetched(cached):
         return cached
     value = os.environ.get("COURSE_DATA")
     looked = f"{Path(value) / name}" if value else f"$COURSE_DATA/{name} (COURSE_DATA is not set)"
     raise DataError(f"{name} is not on this machine; looked for {looked} and {cached}: {remedy(name)}")
+
+
+def fetched(folder: Path) -> bool:
+    """Whether a folder of the cache holds more than the lock and the unfinished downloads of a fetch that failed."""
+    return folder.is_dir() and any(path.name != LOCK and path.suffix != PART for path in folder.iterdir())
 
 
 def remedy(name: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from loopback import owner_of
 
 from course import cli
-from course.data import registry
+from course.data import DataError, registry
+from course.data.omniglot import load_omniglot
 from course.data.registry import REGISTRY
 
 
@@ -183,10 +184,34 @@ def test_verify_without_a_name_takes_all_that_are_there(home, course, monkeypatc
     kept = {name: REGISTRY[name] for name in ("multiview", "omniglot", "mnist")}
     monkeypatch.setattr("course.data.commands.REGISTRY", kept)
     status, lines, _ = course("verify")
-    assert (status, [line.split()[1] for line in lines]) == (0, ["multiview"])
+    assert (status, lines[0].split()[:2]) == (0, ["OK", "multiview"])
+    assert lines[1:] == [
+        "-     omniglot    absent: course data fetch omniglot",
+        "-     mnist       absent: course data fetch mnist",
+    ]
     (home / "COURSE_DATA" / "mnist").mkdir()
+    part = home / "COURSE_CACHE" / "omniglot" / "images_background.zip.part"
+    part.parent.mkdir()
+    part.touch()
     status, lines, _ = course("verify")
-    assert (status, [line.split()[:2] for line in lines]) == (1, [["OK", "multiview"], ["FAIL", "mnist"]])
+    assert (status, lines[1]) == (1, "-     omniglot    incomplete: course data fetch omniglot")
+    assert lines[2].startswith("FAIL  mnist       ")
+
+
+@pytest.mark.parametrize(
+    ("manners", "left"), [(["status 404"], {".lock"}), ([300, "status 404"], {".lock", "a.bin.part"})]
+)
+def test_what_a_failed_fetch_leaves_counts_as_absent(owner, home, course, manners, left):
+    owner.manners["a.bin"] = manners
+    assert course("fetch", "small", "--yes")[0] == 1
+    cache = home / "COURSE_CACHE"
+    assert {path.name for path in (cache / "small").iterdir()} == left
+    (cache / "small").rename(cache / "omniglot")
+    with pytest.raises(DataError, match=r"omniglot is not on this machine; .*: run `course data fetch omniglot`"):
+        load_omniglot("train")
+    (cache / "omniglot" / "images_evaluation.zip").touch()
+    with pytest.raises(DataError, match=r"images_background\.zip is missing"):
+        load_omniglot("train")
 
 
 def test_verify_of_an_unknown_name(home, course):

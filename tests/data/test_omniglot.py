@@ -192,10 +192,12 @@ def test_the_own_folder_wins_and_stays_untouched(home, pictures, tmp_path, monke
     load("omniglot")
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in home.iterdir()} == before
     monkeypatch.delenv("COURSE_DATA")
-    message = (
-        r"cache/omniglot/images_background\.zip is missing.*: run `course data fetch omniglot`, or let COURSE_DATA"
-    )
-    with pytest.raises(DataError, match=message):
+    remedy = "run `course data fetch omniglot`, or let COURSE_DATA"
+    with pytest.raises(DataError, match=f"omniglot is not on this machine; .*: {remedy}"):
+        load("omniglot")
+    zipped(cache, pictures)
+    (cache / "images_background.zip").unlink()
+    with pytest.raises(DataError, match=rf"cache/omniglot/images_background\.zip is missing.*: {remedy}"):
         load("omniglot")
     zipped(cache, pictures)
     assert len(load("omniglot").classes) == 8
