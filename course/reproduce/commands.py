@@ -11,12 +11,19 @@ RECIPES = {
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the chosen recipe; the exit status is 1 when its data set or the device is not to be had."""
+    """Run the chosen recipe; the exit status is 1 when there is none such, or its data set or device is not there."""
     from course import runtime
     from course.data import DataError
+    from course.data.registry import suggestion
     from course.reproduce import mnist_cca, omniglot_maml
     from course.reproduce.results import RESULTS
 
+    if options.recipe not in RECIPES:
+        print(
+            f"course: there is no recipe {options.recipe!r}; {suggestion(options.recipe, list(RECIPES))}",
+            file=sys.stderr,
+        )
+        return 1
     recipe = {"omniglot-maml": omniglot_maml.run, "mnist-cca": mnist_cca.run}[options.recipe]
     try:
         device = runtime.device(options.device)
@@ -41,7 +48,7 @@ def add_parser(subparsers) -> None:
         description=f"Run a recipe and store its result for the book.\n\nrecipes:\n{recipes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("recipe", help="one of those above")
     presets = {"choices": ["quick", "full"], "default": "quick"}  # course.reproduce.results imports torch: not here
     parser.add_argument("--preset", **presets, help="minutes on a laptop, or the full setting")
     parser.add_argument("--device", help="cpu, cuda, mps; by default the fastest that is there")

@@ -21,7 +21,18 @@ def test_without_data_the_remedy_is_named_and_nothing_is_written(recipe, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["fly"], [], ["mnist-cca", "--preset", "huge"]])
+@pytest.mark.parametrize(
+    ("recipe", "hint"),
+    [("omniglot", "did you mean 'omniglot-maml'? "), ("mnist-cac", "did you mean 'mnist-cca'? "), ("fly", "")],
+)
+def test_an_unknown_recipe_is_one_line_with_a_hint(recipe, hint, capsys):
+    assert cli.main(["reproduce", recipe]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"course: there is no recipe {recipe!r}; {hint}there are: omniglot-maml, mnist-cca\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["mnist-cca", "--preset", "huge"]])
 def test_what_is_not_offered_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["reproduce", *arguments])
