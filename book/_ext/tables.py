@@ -61,32 +61,75 @@ def duration(seconds: float) -> str:
 
 
 def result_markdown(recipe: str, folder: Path) -> str:
-    """Both presets of a recipe in one table, then how and where each was measured."""
+    """Both presets of a recipe, one table each for methods and their quantities, otherwise one; then where they ran."""
     from course.reproduce.results import load_result
 
-    rows, origins = [], []
-    for preset in PRESETS:
-        result = load_result(recipe, preset, folder)
-        command = f"course reproduce {recipe} --preset {preset}"
-        if result is None:
+    results = {preset: load_result(recipe, preset, folder) for preset in PRESETS}
+    stored = {preset: result["metrics"] for preset, result in results.items() if result is not None}
+    grids = {preset: by_method(metrics) for preset, metrics in stored.items()}
+    if grids and all(grids.values()):
+        tables = "\n".join(method_table(preset, grid) for preset, grid in grids.items())
+    else:
+        tables = metric_table({preset: stored.get(preset) for preset in PRESETS})
+    return tables + "\n" + "\n".join(origin(recipe, preset, result) for preset, result in results.items()) + "\n"
+
+
+def by_method(metrics: list[dict]) -> dict[str, dict[str, dict]] | None:
+    """Metrics named `<method>: <quantity>` by method and quantity; None unless they fill a grid measured in one way."""
+    grid: dict[str, dict[str, dict]] = {}
+    for metric in metrics:
+        method, _, quantity = metric["name"].partition(": ")
+        grid.setdefault(method, {})[quantity] = metric
+    quantities = list(next(iter(grid.values()), {}))
+    full = all(list(row) == quantities for row in grid.values()) and len(metrics) == len(grid) * len(quantities)
+    ways = {(metric["n"], metric["over"]) for metric in metrics}
+    published = any(metric["paper"] is not None for metric in metrics)
+    return grid if len(grid) > 1 and "" not in quantities and full and len(ways) == 1 and not published else None
+
+
+def method_table(preset: str, grid: dict[str, dict[str, dict]]) -> str:
+    """One row for each method, one column for each quantity."""
+    cells = {method: [measured(metric) for metric in row.values()] for method, row in grid.items()}
+    first = next(iter(grid.values()))
+    one = next(iter(first.values()))
+    caption = f"`{preset}`, mean ± 95 % over {one['n']:,} {one['over']}:\n\n"
+    return caption + table(("method", *first), [(method, *row) for method, row in cells.items()])
+
+
+def metric_table(stored: dict[str, list[dict] | None]) -> str:
+    """One row for each metric of each preset; a preset that was not run says so."""
+    rows = []
+    for preset, metrics in stored.items():
+        if metrics is None:
             rows.append((f"`{preset}`", "", NOT_YET, "", ""))
-            origins.append(f"- `{preset}`: {NOT_YET}; to run it: `{command}`")
             continue
-        for metric in result["metrics"]:
-            here = with_interval(metric["mean"], metric["interval95"], metric["unit"])
+        for metric in metrics:
             paper = metric["paper"]
             published = "" if paper is None else with_interval(paper, metric["paper_interval95"], metric["unit"])
-            rows.append((f"`{preset}`", metric["name"], here, f"{metric['n']:,} {metric['over']}", published))
-        environment = result["environment"]
-        hardware = environment.get("gpu") or environment.get("cpu", "unknown")
-        origins.append(
-            f"- `{preset}`: {result['date']}, {duration(result['seconds'])} on {hardware}, "
-            f"PyTorch {environment.get('torch')}, seeds {', '.join(map(str, result['seeds']))}; again with `{command}`"
-        )
+            over = f"{metric['n']:,} {metric['over']}"
+            rows.append((f"`{preset}`", metric["name"], measured(metric), over, published))
     head = ("preset", "measured", "here (mean ± 95 %)", "over", "published")
     if not any(published for *_, published in rows):
         head, rows = head[:-1], [row[:-1] for row in rows]
-    return table(head, rows) + "\n" + "\n".join(origins) + "\n"
+    return table(head, rows)
+
+
+def measured(metric: dict) -> str:
+    return with_interval(metric["mean"], metric["interval95"], metric["unit"])
+
+
+def origin(recipe: str, preset: str, result: dict | None) -> str:
+    """When, where and how a preset was run, or how to run it."""
+    command = f"course reproduce {recipe} --preset {preset}"
+    if result is None:
+        return f"- `{preset}`: {NOT_YET}; to run it: `{command}`"
+    environment, seeds = result["environment"], result["seeds"]
+    hardware = environment.get("gpu") or environment.get("cpu", "unknown")
+    return (
+        f"- `{preset}`: {result['date']}, {duration(result['seconds'])} on {hardware}, PyTorch "
+        f"{environment.get('torch')}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}; "
+        f"again with `{command}`"
+    )
 
 
 def benchmark_markdown(name: str, folder: Path) -> str:
