@@ -159,6 +159,19 @@ def test_the_map_can_be_followed_by_keyboard(site, page):
     page.wait_for_url("**/crossmodal/cca.html")
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_map_says_that_it_scrolls_where_it_does(site, page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto((site / "index.html").as_uri())
+    frame = page.get_by_role("region", name="The map")
+    hidden = frame.evaluate("frame => frame.scrollWidth - frame.clientWidth")
+    assert page.get_by_text("to see the whole map").is_visible() == (hidden > 0) == (width == 390)
+    frame.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("hidden => (document.activeElement.scrollLeft > 0) == (hidden > 0)", arg=hidden)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
 @pytest.mark.parametrize("over", ["file", "http"])
 @pytest.mark.parametrize("word, chapter", [("Lagrange", "crossmodal/cca"), ("Reptile", "meta_learning/maml")])
 def test_search_finds_a_word_offline(site, served, context, over, word, chapter):
