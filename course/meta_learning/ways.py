@@ -1,7 +1,8 @@
 r"""How the tasks of an episode are run: one by one, or many at once. The algorithm and its results are the same.
 
 A loop pays for every small operator of every task: dear for small networks, and on an accelerator for all. Batched,
-the tasks go through an operator together, which gains nothing for convolutions on a CPU. So model and device decide.
+the tasks go through an operator together. On a CPU that loses time for most convolutions, though not for all: with 16
+filters and 20 images a task it was 1.4 times as fast, with 64 filters slower. So model and device decide.
 """
 
 from collections.abc import Callable, Iterator
