@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -28,13 +29,13 @@ def save(folder: Path, step: int, tree: Tree) -> None:
 
     Raises:
         TypeError: if the tree holds something that is neither a tensor nor JSON.
-        OSError, SafetensorError: if it cannot be written, for example to a full disk.
+        OSError: if it cannot be written, for example to a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     packed = pack(tree, tensors)
     partial = folder / "tensors.partial"
-    save_file(tensors, partial)
+    partial.write_bytes(to_bytes(tensors))  # save_file would leave files of random names behind when it is killed
     sha256 = digest(partial)
     path = publish(partial, folder / f"tensors-{step}-{sha256[:8]}.safetensors")
     state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": sha256, "tree": packed}

@@ -1,8 +1,9 @@
 """A small training run for test_training.py, which is killed and resumed: ``python killable_run.py FOLDER``.
 
 Three times the same run ends in a checkpoint in FOLDER: ``whole`` is left in peace, ``points`` is killed at every stage
-of writing a checkpoint, one after the other, and ``random`` after random times. The lives are forked processes, and
-every death is a SIGKILL. Printed are the numbers of deaths.
+of writing a checkpoint, one after the other, and ``random`` after random times. In ``writing`` nothing is trained, so
+that death meets the writing itself. The lives are forked processes, and every death is a SIGKILL. Printed are the
+numbers of deaths.
 """
 
 import json
@@ -58,15 +59,13 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def half_written(tensors, path):
-    save_file(tensors, path)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+def half_the_tensors(path, content):
+    write_bytes(path, content[: len(content) // 2])
     die()
 
 
-def written(tensors, path):
-    save_file(tensors, path)
+def all_tensors(path, content):
+    write_bytes(path, content)
     die()
 
 
@@ -80,10 +79,10 @@ def replaced(path, target):
     die()
 
 
-save_file, write_text, replace = checkpoints.save_file, Path.write_text, Path.replace
+write_bytes, write_text, replace = Path.write_bytes, Path.write_text, Path.replace
 POINTS = [  # where a function is replaced by a deadly one, and at which of its calls within one checkpoint, of how many
-    (checkpoints, "save_file", half_written, 0, 1),
-    (checkpoints, "save_file", written, 0, 1),
+    (Path, "write_bytes", half_the_tensors, 0, 1),
+    (Path, "write_bytes", all_tensors, 0, 1),
     (Path, "replace", die, 0, 2),
     (Path, "replace", replaced, 0, 2),
     (Path, "write_text", half_a_state, 0, 1),
@@ -140,6 +139,19 @@ def die_at_random(folder: Path, window: float) -> int:
     return deaths
 
 
+def die_writing(folder: Path) -> int:
+    """Die 100 times in a life that does nothing but write, then write once more; return the number of deaths."""
+    tree = {"tensor": torch.ones(300, 300)}
+
+    def write_for_ever():
+        while True:
+            checkpoints.save(folder, 0, tree)
+
+    deaths = sum(life(folder, write_for_ever, random.uniform(0.002, 0.02)) == signal.SIGKILL for _ in range(100))
+    checkpoints.save(folder, 1, tree)
+    return deaths
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)  # a forked process inherits no threads
     train(folder / "warm-up")  # what torch loads at its first step is loaded once for all lives
@@ -148,6 +160,7 @@ def main(folder: Path) -> None:
     window = (time.perf_counter() - start) / 3
     deaths = {"points": die_at_points(folder / "points"), "random": die_at_random(folder / "random", window)}
     assert life(folder / "points") == 0
+    deaths["writing"] = die_writing(folder / "writing")
     print(json.dumps(deaths))
 
 

@@ -164,9 +164,9 @@ def test_a_failed_write_leaves_the_older_checkpoint(tmp_path, monkeypatch):
     def no_space(*_):
         raise OSError(28, "No space left on device")
 
-    for function in ("save_file", "to_disk"):
+    for owner, function in ((Path, "write_bytes"), (checkpoints, "to_disk")):
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoints, function, no_space)
+            patch.setattr(owner, function, no_space)
             with pytest.raises(OSError, match="No space left"):
                 checkpoints.save(tmp_path, 2, {"x": torch.zeros(2)})
         assert torch.equal(checkpoints.load(tmp_path)["x"], torch.ones(2))

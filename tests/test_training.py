@@ -595,7 +595,9 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(tmp_path
     assert deaths["random"] > 0
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
     assert len(whole) == 2
-    for how in deaths:
+    assert deaths["writing"] == 100
+    assert len(list((tmp_path / "writing").iterdir())) == 2, "a killed writer left files behind"
+    for how in ("points", "random"):
         assert whole == {path.name: path.read_bytes() for path in (tmp_path / how).iterdir()}, how
 
 
