@@ -34,9 +34,10 @@ def save(folder: Path, step: int, tree: Tree) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     packed = pack(tree, tensors)
+    content = to_bytes(tensors)
+    sha256 = hashlib.sha256(content).hexdigest()
     partial = folder / "tensors.partial"
-    partial.write_bytes(to_bytes(tensors))  # save_file would leave files of random names behind when it is killed
-    sha256 = digest(partial)
+    partial.write_bytes(content)  # save_file would leave files of random names behind when it is killed
     path = publish(partial, folder / f"tensors-{step}-{sha256[:8]}.safetensors")
     state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": sha256, "tree": packed}
     partial = folder / f"{STATE}.partial"
