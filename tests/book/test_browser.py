@@ -198,10 +198,11 @@ def test_the_notebook_can_be_downloaded(served, site, page, name):
     assert Path(download.value.path()).read_bytes() == (site / "_sources" / f"{name}.ipynb").read_bytes()
 
 
-def test_the_switch_turns_the_page_dark_and_it_stays_dark(site, browser):
+def test_the_switch_turns_the_page_dark_and_it_stays_dark(served, browser):
+    # Served, not opened as files: on a busy machine Chromium's file pages now and then do not share their storage.
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     page = context.new_page()
-    page.goto((site / "index.html").as_uri())
+    page.goto(f"{served}/index.html")
     theme = "document.documentElement.dataset.theme"
     assert page.evaluate(theme) == "light", "auto follows the system"
     for _ in range(3):
@@ -209,7 +210,7 @@ def test_the_switch_turns_the_page_dark_and_it_stays_dark(site, browser):
         if page.evaluate("document.documentElement.dataset.mode") == "dark":
             break
     assert page.evaluate(theme) == "dark"
-    page.goto((site / "notation.html").as_uri())
+    page.goto(f"{served}/notation.html")
     assert page.evaluate(theme) == "dark", "the next page remembers"
     context.close()
 
