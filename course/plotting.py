@@ -120,7 +120,7 @@ def curves(
 
 
 def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, **line) -> "Axes":
-    r"""The mean of several runs as a line, and its 95 % interval :math:`\pm t_{r-1,\,0.975}\, s/\sqrt r` as a band.
+    """The mean of several runs as a line, and its 95 % interval (:py:func:`~course.intervals.t_interval95`) as a band.
 
     Args:
         x: ``[n]``.
@@ -130,14 +130,13 @@ def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, 
     Raises:
         ValueError: if the shapes do not fit, or there is one run only.
     """
-    from scipy.stats import t
+    from course.intervals import t_interval95
 
     x, values = array(x), array(values)
     runs = len(values)
     if values.shape != (runs, len(x)) or runs < 2:
         raise ValueError(f"values must be [runs, {len(x)}] with at least 2 runs, got {list(values.shape)}")
-    mean = values.mean(0)
-    half = t.ppf(0.975, runs - 1) * values.std(0, ddof=1) / np.sqrt(runs)
+    mean, half = map(array, t_interval95(values))
     ax = axes(ax)
     [drawn] = ax.plot(x, mean, label=label, **line)
     ax.fill_between(x, mean - half, mean + half, color=drawn.get_color(), alpha=0.25)  # its edge shows where it is thin

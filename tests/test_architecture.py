@@ -17,7 +17,7 @@ FLOORS = [
     {"representation"},
     {"training", "data", "checkpoints"},
     {"plotting"},
-    {"runtime", "arguments"},
+    {"runtime", "arguments", "intervals"},
 ]
 LEVEL = {name: len(FLOORS) - position for position, floor in enumerate(FLOORS) for name in floor}
 IMPORTS_BESIDE = {("training", "checkpoints"), ("check", "grading")}

@@ -6,7 +6,6 @@ no number of a long experiment is ever typed into the prose.
 
 import datetime
 import json
-import math
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from course import checkpoints, runtime
+from course.intervals import t_interval95
 
 PRESETS = ("quick", "full")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -47,19 +47,15 @@ class Metric:
 
 
 def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
-    r"""Mean and 95 % interval :math:`t_{n-1,\,0.975}\, s/\sqrt n` of a few independent runs (Student's t).
+    """Mean and 95 % interval of a few independent runs, :py:func:`~course.intervals.t_interval95`.
 
     Raises:
         ValueError: for fewer than two values, which have no interval.
     """
-    from scipy.stats import t
-
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"{name}: {n} value(s) given, an interval needs at least 2 seeds")
-    mean = math.fsum(values) / n
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Metric(name, mean, float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n), n, "seeds", **fields)
+    if len(values) < 2:
+        raise ValueError(f"{name}: {len(values)} value(s) given, an interval needs at least 2 seeds")
+    mean, half = t_interval95(values)
+    return Metric(name, mean.item(), half.item(), len(values), "seeds", **fields)
 
 
 Settings = TypeVar("Settings")
