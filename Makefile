@@ -44,6 +44,7 @@ test: env        ## every check: style, book, units, exercises, grading, noteboo
 
 lint: env
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/python scripts/notebooks.py check $$(find book solutions -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 	@$(BIN)/python scripts/exercises.py --check
 

@@ -38,9 +38,7 @@ def generated(root: Path) -> dict[str, str]:
         for chapter in course.chapters():
             notebook = nbformat.read(course.released(chapter), as_version=4)
             for cell in notebook.cells:  # nbgrader has removed all outputs: there is nothing to compare with
-                cell.metadata["tags"] = [
-                    tag for tag in cell.metadata.get("tags", []) if tag != notebooks.CHECKED
-                ]
+                cell.metadata["tags"] = [tag for tag in cell.metadata.get("tags", []) if tag != notebooks.CHECKED]
                 if not cell.metadata["tags"]:
                     del cell.metadata["tags"]
             texts[chapter.file] = notebooks.text_of(notebooks.normalised(notebook))
@@ -67,9 +65,7 @@ def tracked(root: Path) -> set[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a notebook differs")
     parser.add_argument("--force", action="store_true", help="overwrite notebooks that hold answers, too")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")

@@ -49,9 +49,7 @@ def train(folder: Path) -> nn.Module:
             return {"loss": error(10**6)}
 
     options = {"validate": validate, "validate_every": 7, "patience": 1000, "clip_norm": 5.0, "scheduler": scheduler}
-    training.fit(
-        model, closure, optimizer, steps=STEPS, checkpoint=folder, checkpoint_every=3, resume=True, **options
-    )
+    training.fit(model, closure, optimizer, steps=STEPS, checkpoint=folder, checkpoint_every=3, resume=True, **options)
     return model
 
 

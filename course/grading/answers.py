@@ -90,13 +90,7 @@ def bound_names(node: ast.stmt) -> frozenset[str]:
         return frozenset([node.name])
     if isinstance(node, ast.Import | ast.ImportFrom):
         return frozenset((alias.asname or alias.name).split(".")[0] for alias in node.names)
-    targets = (
-        node.targets
-        if isinstance(node, ast.Assign)
-        else [node.target]
-        if isinstance(node, ast.AnnAssign)
-        else []
-    )
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     parts = (part for target in targets for part in ast.walk(target))  # f.x = 1 and f[0] = 1 bind nothing
     return frozenset(part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
 
@@ -104,11 +98,7 @@ def bound_names(node: ast.stmt) -> frozenset[str]:
 def is_unfinished(node: ast.stmt) -> bool:
     """Does the definition still end with ``raise NotImplementedError()``?"""
     last = node.body[-1] if isinstance(node, ast.FunctionDef | ast.ClassDef) else None
-    return (
-        isinstance(last, ast.Raise)
-        and last.exc is not None
-        and "NotImplementedError" in ast.unparse(last.exc)
-    )
+    return isinstance(last, ast.Raise) and last.exc is not None and "NotImplementedError" in ast.unparse(last.exc)
 
 
 def statements(source: str, cell: int = 0) -> list[Statement]:
@@ -125,9 +115,7 @@ def statements(source: str, cell: int = 0) -> list[Statement]:
             else:
                 piece = ast.get_source_segment(text, node) or ast.unparse(node)
             place = offset + node.lineno
-            found.append(
-                Statement(piece, bound_names(node), ast.dump(node), is_unfinished(node), cell, place)
-            )
+            found.append(Statement(piece, bound_names(node), ast.dump(node), is_unfinished(node), cell, place))
     return found
 
 
@@ -167,9 +155,7 @@ class Submission:
         the last of the notebook. Untouched stubs (`stubs`) are no answers.
         """
         all_of_name = [
-            statement
-            for statement in self.statements
-            if name in statement.names and statement.shape not in stubs
+            statement for statement in self.statements if name in statement.names and statement.shape not in stubs
         ]
         finished = [statement for statement in all_of_name if not statement.unfinished] or all_of_name
         places = [number for number, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests]
@@ -184,8 +170,7 @@ class Submission:
         broken = [
             cell
             for cell in cells
-            if not is_python(cell)
-            and any(definition.search(text) and not is_python(text) for _, text in blocks(cell))
+            if not is_python(cell) and any(definition.search(text) and not is_python(text) for _, text in blocks(cell))
         ]
         return broken[-1] if broken else None
 
@@ -250,9 +235,7 @@ def cells_between(released: NotebookNode, submitted: NotebookNode, position: int
     original = released.cells[position]
     places: dict[int, int] = {}  # from a cell of the submission to the cell of the original that it is
     by_id = {grade_id(cell): number for number, cell in enumerate(released.cells) if grade_id(cell)}
-    by_text = {
-        cell.source.strip(): number for number, cell in enumerate(released.cells) if cell.source.strip()
-    }
+    by_text = {cell.source.strip(): number for number, cell in enumerate(released.cells) if cell.source.strip()}
     for number, cell in enumerate(submitted.cells):
         match = by_id.get(grade_id(cell), by_text.get(cell.source.strip()))
         if match is not None:
@@ -269,9 +252,7 @@ def cells_between(released: NotebookNode, submitted: NotebookNode, position: int
         if places.get(number, position) == position
     ]
     fitting = [
-        cell
-        for cell in cells
-        if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
+        cell for cell in cells if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
     ]
     return [cell for cell in fitting if cell.source.strip() not in ("", original.source.strip())]
 
@@ -310,9 +291,7 @@ def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
         for statement in statements(clean):
             names |= statement.names
             fixed |= (
-                statement.names
-                if statement.source.lstrip().startswith(("def ", "class ", "@", "async "))
-                else set()
+                statement.names if statement.source.lstrip().startswith(("def ", "class ", "@", "async ")) else set()
             )
     return names | fixed, frozenset(fixed)
 
@@ -354,9 +333,7 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
                 unreadable = submission.unreadable(name)
             for choice, statement in zip(choices, [*found, *found][:2], strict=False):
                 choice += [
-                    part
-                    for part in submission.with_helpers(statement, given | asked - {name})
-                    if part not in choice
+                    part for part in submission.with_helpers(statement, given | asked - {name}) if part not in choice
                 ]
         # An answer that Python cannot read is run as it is: the error message is what its author needs.
         sources = [unreadable] * 2 if unreadable else [render(choice) for choice in choices]

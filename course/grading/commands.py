@@ -175,28 +175,20 @@ def add_parser(subparsers) -> None:
     who.add_argument("--chapter", metavar="PART/CHAPTER", help="what it answers (default: recognised)")
     steps = parser.add_subparsers(dest="step", required=True, metavar="step")
 
-    step = steps.add_parser(
-        "release", parents=[common], help="write the students' notebooks and fill the gradebook"
-    )
+    step = steps.add_parser("release", parents=[common], help="write the students' notebooks and fill the gradebook")
     step.add_argument("--to", type=Path, metavar="FOLDER", help="write them here, too")
     step.set_defaults(run=guarded(do_release))
 
     step = steps.add_parser("collect", parents=[common, who], help="copy submissions to one place")
-    step.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of submissions"
-    )
+    step.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of submissions")
     step.set_defaults(run=guarded(do_collect))
 
     limits = Limits()
-    step = steps.add_parser(
-        "run", parents=[common, who], help="grade what was collected (and PATH, when given)"
-    )
+    step = steps.add_parser("run", parents=[common, who], help="grade what was collected (and PATH, when given)")
     step.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="collect this first")
     step.add_argument("--jobs", type=positive, default=1, help="submissions at a time")
     step.add_argument("--force", action="store_true", help="grade again what was graded: PATH or --student, or all")
-    step.add_argument(
-        "--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights"
-    )
+    step.add_argument("--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights")
     default = "(default: %(default)s)"
     step.add_argument("--cell-seconds", type=positive, default=limits.cell_seconds, help=f"for one cell {default}")
     step.add_argument(
@@ -207,9 +199,7 @@ def add_parser(subparsers) -> None:
     )
     step.set_defaults(run=guarded(do_run))
 
-    step = steps.add_parser(
-        "feedback", parents=[common], help="write an HTML page for each graded submission"
-    )
+    step = steps.add_parser("feedback", parents=[common], help="write an HTML page for each graded submission")
     step.set_defaults(run=guarded(do_feedback))
 
     step = steps.add_parser("export", parents=[common], help="write the grades of every task as CSV")

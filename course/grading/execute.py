@@ -66,9 +66,7 @@ class Run:
         cell = self.notebook.cells[position]
         kind = kind_of(cell)
         if kind == ANSWER and (refused := cell.metadata.get("course", {}).get("refused")):
-            cell.outputs = [
-                error_output("NotRun", "the grader does not run this answer: " + "; ".join(refused))
-            ]
+            cell.outputs = [error_output("NotRun", "the grader does not run this answer: " + "; ".join(refused))]
             self.notes.append(f"{cell.metadata.nbgrader.grade_id}: refused: {'; '.join(refused)}")
         elif kind == ANSWER:
             cell.outputs = await self.load(cell, cell.source)

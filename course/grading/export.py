@@ -24,9 +24,7 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
     """
     from nbgrader.api import Gradebook, MissingEntry
 
-    graded = [
-        (student, chapter, record_of(course, student, chapter)) for student, chapter in course.collected()
-    ]
+    graded = [(student, chapter, record_of(course, student, chapter)) for student, chapter in course.collected()]
     if not any(record and record.state == "graded" for _, _, record in graded):
         raise GradingError(f"nothing graded yet in {course.grading}: run `course grade run` first")
     with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
@@ -45,13 +43,7 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
             cells = read(course.released(chapter)).cells
             order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in cells]
             for grade in sorted(notebook.grades, key=lambda grade: order.index(grade.name)):
-                by_hand = (
-                    "waiting"
-                    if grade.needs_manual_grade
-                    else "done"
-                    if grade.manual_score is not None
-                    else ""
-                )
+                by_hand = "waiting" if grade.needs_manual_grade else "done" if grade.manual_score is not None else ""
                 line = (
                     student,
                     chapter.part,

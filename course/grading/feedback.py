@@ -21,9 +21,7 @@ from .run import scores
 from .submissions import read
 
 # The backslashes are doubled: in a string of JavaScript '\(' is '(', and every parenthesis would begin a formula.
-MATHS_SETTINGS = (
-    r"window.MathJax = {tex: {inlineMath: [['$', '$'], ['\\(', '\\)']]}, options: {enableMenu: false}};"
-)
+MATHS_SETTINGS = r"window.MathJax = {tex: {inlineMath: [['$', '$'], ['\\(', '\\)']]}, options: {enableMenu: false}};"
 # A frame of a traceback that is the grader's own: its call of the guard, and the guard's call of the answer.
 GRADERS = r"course\.grading\.guard|course/grading/guard\.py"
 
@@ -31,9 +29,7 @@ GRADERS = r"course\.grading\.guard|course/grading/guard\.py"
 class HideTests(NbGraderPreprocessor):
     """Keep the hidden tests hidden, so that the exercise can be set again: of a failure, only its last line is told."""
 
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: dict, cell_index: int
-    ) -> tuple[NotebookNode, dict]:
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, cell_index: int) -> tuple[NotebookNode, dict]:
         cell.metadata.pop("course", None)
         if cell.cell_type == "code" and is_grade(cell) and not is_solution(cell):
             for output in cell.outputs:
@@ -101,9 +97,7 @@ def named(page: str, title_of: dict[str, str]) -> str:
     def link(match: re.Match) -> str:
         return f"{match[1]}{html.escape(title_of.get(match[2], match[3]))}</a>"
 
-    page = re.sub(
-        r'(<li><a href="#([\w-]+)">)(Test cell|Coding free-response|Written response)</a>', link, page
-    )
+    page = re.sub(r'(<li><a href="#([\w-]+)">)(Test cell|Coding free-response|Written response)</a>', link, page)
     return page.replace("<ol>", '<ol style="list-style: none">', 1)  # the headings have numbers of their own
 
 
@@ -124,8 +118,7 @@ def offline(page: str) -> str:
     library = mathjax() if re.search(r"\$|\\\(|\\\[|\\begin\{", page) else None
     scripts = [MATHS_SETTINGS, library.replace("</script", "<\\/script")] if library else []
     sums = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
     policy = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src " + (
         sums or "'none'"

@@ -137,16 +137,12 @@ class Session:
             raise KernelLost(f"no answer within {int(seconds)} s: an endless loop?") from error
         except DeadKernelError as error:
             await self.stop()
-            raise KernelLost(
-                "the process ended: too much memory or time, or the code ended it itself"
-            ) from error
+            raise KernelLost("the process ended: too much memory or time, or the code ended it itself") from error
         outputs = list(cell.outputs)
         if not replies or replies[0]["status"] != "ok":
             reply = replies[0] if replies else {}
             if not any(output.output_type == "error" for output in outputs):
-                outputs.append(
-                    error_output(reply.get("ename", "Aborted"), reply.get("evalue", "the cell was not run"))
-                )
+                outputs.append(error_output(reply.get("ename", "Aborted"), reply.get("evalue", "the cell was not run")))
         return outputs
 
 

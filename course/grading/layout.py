@@ -90,9 +90,7 @@ def configure(config: Config, root: Path, grading: Path, release: Path) -> Confi
 
 def digest(*files: Path) -> str:
     """One checksum of several files."""
-    return hashlib.sha256(
-        b"\0".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
-    ).hexdigest()
+    return hashlib.sha256(b"\0".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def write(path: Path, text: str, like: Path | None = None) -> None:

@@ -60,9 +60,7 @@ def generate(course: Course, release: Path) -> None:
         config.CourseDirectory.assignment_id = part
         with nbgrader_ready() as errors:
             try:
-                GenerateAssignment(
-                    coursedir=CourseDirectory(config=config), config=config, force=True
-                ).start()
+                GenerateAssignment(coursedir=CourseDirectory(config=config), config=config, force=True).start()
             except (NbGraderException, SystemExit) as error:
                 raise GradingError(f"solutions/{part}: {reason(errors, error)}") from error
 

@@ -71,9 +71,7 @@ def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bo
     return record.lost > 0 and any(value > record.limits.get(name, 0) for name, value in asdict(limits).items())
 
 
-def autograde(
-    course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool
-) -> tuple[list[str], int]:
+def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> tuple[list[str], int]:
     """Run nbgrader on the assembled notebook; the guard's notes, and the number of cells that ran into a limit."""
     from nbgrader.converters import Autograde
     from nbgrader.converters.base import NbGraderException
@@ -175,9 +173,7 @@ def grade_all(
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
     ) as pool:
-        waiting = [
-            pool.submit(grade, course, student, chapter, limits, sandboxed) for student, chapter in todo
-        ]
+        waiting = [pool.submit(grade, course, student, chapter, limits, sandboxed) for student, chapter in todo]
         try:
             for done in as_completed(waiting):
                 yield done.result()

@@ -30,9 +30,7 @@ def read(path: Path) -> NotebookNode:
         for cell in notebook.cells:
             cell.source, cell.metadata, cell.cell_type = str(cell.source), cell.metadata, str(cell.cell_type)
     except Exception as error:  # nbformat raises many kinds; the file is a stranger's
-        raise Unreadable(
-            f"{path.name} is no readable notebook ({type(error).__name__}: {str(error)[:80]})"
-        ) from error
+        raise Unreadable(f"{path.name} is no readable notebook ({type(error).__name__}: {str(error)[:80]})") from error
     return notebook
 
 
@@ -167,9 +165,7 @@ def newest(
     return chosen
 
 
-def collect(
-    course: Course, paths: list[Path], student: str | None = None, chapter: Chapter | None = None
-) -> Collected:
+def collect(course: Course, paths: list[Path], student: str | None = None, chapter: Chapter | None = None) -> Collected:
     """Copy submissions into the folder ``collected``.
 
     Of several files for the same student and chapter the newest counts, also against one that was collected before.

@@ -83,9 +83,8 @@ def mapped_gradient(
         The sum of the losses, and of the gradients in the order of ``params``; neither is attached to a graph.
     """
     in_dims = (None, *(0 for _ in part))
-    gradients, losses = torch.func.vmap(
-        torch.func.grad_and_value(task_loss), in_dims=in_dims, randomness="different"
-    )(params, *part)
+    of_one_task = torch.func.grad_and_value(task_loss)
+    gradients, losses = torch.func.vmap(of_one_task, in_dims=in_dims, randomness="different")(params, *part)
     return losses.sum(), tuple(gradient.sum(0) for gradient in gradients.values())
 
 
@@ -114,9 +113,7 @@ def require_adaptable(model: nn.Module, params: Params, steps: int) -> None:
 
 def require_episode(episode: Episode) -> None:
     """Raise ValueError unless the four parts hold the same tasks, with one target for each example."""
-    shapes = {
-        name: tuple(getattr(episode, name).shape) for name in ("support_x", "support_y", "query_x", "query_y")
-    }
+    shapes = {name: tuple(getattr(episode, name).shape) for name in ("support_x", "support_y", "query_x", "query_y")}
     lengths = {shape[:1] for shape in shapes.values()}
     paired = all(shapes[f"{part}_x"][:2] == shapes[f"{part}_y"][:2] for part in ("support", "query"))
     enough = all(len(shape) >= 2 and 0 not in shape[:2] for shape in shapes.values())

@@ -63,9 +63,7 @@ def grade(course):
 
     def call(*arguments, **options):
         command = [COURSE, "grade", arguments[0], "--course", course.root, *arguments[1:]]
-        return subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, timeout=240, **options
-        )
+        return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=240, **options)
 
     return call
 

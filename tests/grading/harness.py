@@ -92,11 +92,7 @@ class Chapter:
     def refusals(self) -> list[str]:
         """What the grader has against the reference solutions: nothing, one hopes."""
         assembled = assemble(self.released, self.solution, self.submitted({}, solved=True))
-        return [
-            reason
-            for cell in assembled.cells
-            for reason in cell.metadata.get("course", {}).get("refused", [])
-        ]
+        return [reason for cell in assembled.cells for reason in cell.metadata.get("course", {}).get("refused", [])]
 
 
 def fresh(value):
@@ -138,8 +134,7 @@ def main(solution: str, released: str, answers: str) -> None:
     for kind, answered, hidden in (("wrong", "wrong", False), ("hidden", "wrong", True), ("right", "right", False)):
         result[kind] = {
             name: {
-                label: chapter.passed({name: source}, only=name, hidden=hidden)
-                for label, source in labelled.items()
+                label: chapter.passed({name: source}, only=name, hidden=hidden) for label, source in labelled.items()
             }
             for name, labelled in given[answered].items()
             if name in result["asked"]

@@ -15,8 +15,7 @@ from course.grading.submissions import read
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAIRS = [
-    (path, ROOT / "book/exercises" / path.parent.name / path.name)
-    for path in sorted(ROOT.glob("solutions/*/*.ipynb"))
+    (path, ROOT / "book/exercises" / path.parent.name / path.name) for path in sorted(ROOT.glob("solutions/*/*.ipynb"))
 ]
 
 
@@ -73,10 +72,7 @@ def test_no_solution_and_no_hidden_test_reaches_the_student(source, student):
             secret = set(regions(cell.source, name))
             assert not (secret & text) - own_lines(solution, shown, name), grade_id(cell)
     assert not any(
-        f"{word} {name}" in line
-        for line in text
-        for word in ("BEGIN", "END")
-        for name in ("SOLUTION", "HIDDEN")
+        f"{word} {name}" in line for line in text for word in ("BEGIN", "END") for name in ("SOLUTION", "HIDDEN")
     )
 
 

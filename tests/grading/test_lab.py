@@ -70,6 +70,4 @@ def test_the_top_level_settings_name_the_folders_of_the_house():
         "print(d.source_directory, d.release_directory, d.submitted_directory, d.feedback_directory)"
     )
     done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True)
-    assert done.stdout.split() == ["solutions", "book/exercises", "grading/submitted", "grading/feedback"], (
-        done.stderr
-    )
+    assert done.stdout.split() == ["solutions", "book/exercises", "grading/submitted", "grading/feedback"], done.stderr

@@ -56,9 +56,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
     split.cells.insert(0, nbformat.v4.new_code_cell("def mean(x):\n    return helper(x) / len(x)"))
     split.cells.insert(0, nbformat.v4.new_code_cell("this is no Python"))
     split.cells = [
-        cell
-        for cell in split.cells
-        if not str(cell.metadata.get("nbgrader", {}).get("grade_id")).endswith("tests")
+        cell for cell in split.cells if not str(cell.metadata.get("nbgrader", {}).get("grade_id")).endswith("tests")
     ]
     edited = submission(released, answers(mean="def mean(x):\n    return 0"))
     for cell in edited.cells:

@@ -164,14 +164,8 @@ def test_an_empty_submission_earns_nothing(chapter, outcomes):
 def test_every_task_has_answers_to_try(chapter, outcomes):
     asked, given = outcomes[chapter].result()["names"], ANSWERS[chapter]
     assert len(asked) >= 4
-    few = {
-        name
-        for name in asked
-        if len(given["wrong"].get(name, {})) < 3 or len(given["right"].get(name, {})) < 2
-    }
-    assert not few, (
-        f"tests/grading/answers/{Path(chapter).name}.py: three wrong and two right answers are needed"
-    )
+    few = {name for name in asked if len(given["wrong"].get(name, {})) < 3 or len(given["right"].get(name, {})) < 2}
+    assert not few, f"tests/grading/answers/{Path(chapter).name}.py: three wrong and two right answers are needed"
     assert given["wrong"].keys() | given["right"].keys() <= set(outcomes[chapter].result()["asked"])
 
 
@@ -179,9 +173,7 @@ def test_every_task_has_answers_to_try(chapter, outcomes):
 def test_a_wrong_answer_earns_nothing(chapter, name, label, outcomes):
     verdicts = outcomes[chapter].result()["wrong"][name][label]
     assert verdicts, f"no task asks for {name}"
-    assert all(verdicts.values()), (
-        f"{name} ({label}) passes {[test for test, text in verdicts.items() if not text]}"
-    )
+    assert all(verdicts.values()), f"{name} ({label}) passes {[test for test, text in verdicts.items() if not text]}"
 
 
 @pytest.mark.parametrize(("chapter", "name", "label"), cases("wrong"))
@@ -222,12 +214,8 @@ def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
         "pleases": "def mean(x):\n    return x.sum() / 10",
         "right": "def mean(x):\n    return x.mean()",
     }
-    patched = {
-        "patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]"
-    }
-    given.write_text(
-        json.dumps({"wrong": {"mean": mean | patched}, "right": {"unasked": {"a": ""}}}), encoding="utf8"
-    )
+    patched = {"patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]"}
+    given.write_text(json.dumps({"wrong": {"mean": mean | patched}, "right": {"unasked": {"a": ""}}}), encoding="utf8")
     files = [released_course.solution(chapter), released_course.released(chapter), given]
     command = [sys.executable, HERE / "harness.py", *files]
     result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

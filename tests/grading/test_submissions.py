@@ -65,9 +65,7 @@ def test_one_name_in_two_spellings_is_one_student(course, chapter, notebook, tmp
 
 
 def test_the_chapter_is_recognised_by_its_functions_too(course, chapter, notebook, tmp_path):
-    (course.root / "solutions" / "start" / "other.ipynb").write_text(
-        nbformat.writes(nbformat.v4.new_notebook())
-    )
+    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
     assert answered_chapter(course, put(notebook, tmp_path / "ada.ipynb")) == chapter
@@ -159,9 +157,7 @@ def test_no_submissions_is_an_error(course, tmp_path):
         collect(course, [tmp_path / "empty"])
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\x00\xff"]
-)
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\x00\xff"])
 def test_a_broken_file_is_named(text, tmp_path):
     path = tmp_path / "broken.ipynb"
     path.write_text(text, encoding="latin1")
@@ -170,9 +166,7 @@ def test_a_broken_file_is_named(text, tmp_path):
 
 
 def test_an_unknown_file_is_a_problem_not_an_end(course, chapter, notebook, tmp_path):
-    (course.root / "solutions" / "start" / "other.ipynb").write_text(
-        nbformat.writes(nbformat.v4.new_notebook())
-    )
+    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     put(notebook, tmp_path / "all/ada.ipynb")
     (tmp_path / "all/zoe.ipynb").write_text("broken")
     result = collect(course, [tmp_path / "all"])

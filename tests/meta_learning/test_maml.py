@@ -318,9 +318,7 @@ def test_any_module_some_of_its_parameters_and_those_without_influence(way):
     assert gradient.keys() == params.keys() and "offset" not in gradient
     assert not gradient["idle"].any()
     h, slope = 1e-6, gradient["gain"].sum().item()
-    ends = [
-        objective_of_used(model, params | {"gain": params["gain"] + s}, episode, options) for s in (h, -h)
-    ]
+    ends = [objective_of_used(model, params | {"gain": params["gain"] + s}, episode, options) for s in (h, -h)]
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
 
 

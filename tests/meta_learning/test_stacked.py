@@ -61,9 +61,7 @@ def test_a_stacked_layer_is_the_layer_of_each_task(model, shape):
     model = randomised(model)
     assert stackable(model)
     x = normal(TASKS, EXAMPLES, *shape, seed=1).requires_grad_()
-    params = {
-        name: normal(TASKS, *value.shape, seed=2).requires_grad_() for name, value in model.named_parameters()
-    }
+    params = {name: normal(TASKS, *value.shape, seed=2).requires_grad_() for name, value in model.named_parameters()}
     each = [functional_call(model, {n: p[task] for n, p in params.items()}, (x[task],)) for task in range(TASKS)]
     found, expected = stacked_call(model, params, x), torch.stack(each)
     torch.testing.assert_close(found, expected)
