@@ -8,7 +8,6 @@ it the newer one.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from course.files import write_whole
 
 STATE = "state.json"
 FORMAT = 1
@@ -31,19 +32,15 @@ def save(folder: Path, step: int, tree: Tree) -> None:
         TypeError: if the tree holds something that is neither a tensor nor JSON.
         OSError: if it cannot be written, for example to a full disk.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     packed = pack(tree, tensors)
     content = to_bytes(tensors)
     sha256 = hashlib.sha256(content).hexdigest()
-    partial = folder / "tensors.partial"
-    partial.write_bytes(content)  # save_file would leave files of random names behind when it is killed
-    path = publish(partial, folder / f"tensors-{step}-{sha256[:8]}.safetensors")
+    # save_file would leave files of random names behind when it is killed
+    path = write_whole(folder / f"tensors-{step}-{sha256[:8]}.safetensors", content)
     state = {"format": FORMAT, "step": step, "tensors": path.name, "sha256": sha256, "tree": packed}
-    partial = folder / f"{STATE}.partial"
-    partial.write_text(json.dumps(state), encoding="utf8")
-    publish(partial, folder / STATE)
-    for outdated in folder.glob("tensors-*.safetensors"):
+    write_whole(folder / STATE, json.dumps(state))
+    for outdated in folder.glob("tensors-*"):
         if outdated != path:
             outdated.unlink()
 
@@ -116,24 +113,6 @@ def digest(path: Path) -> str:
     """The SHA-256 checksum of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def publish(partial: Path, path: Path) -> Path:
-    """Give a complete file its name; return it once file and name are on the disk and would survive a power cut."""
-    to_disk(partial)
-    partial.replace(path)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        to_disk(path.parent)
-    return path
-
-
-def to_disk(path: Path) -> None:
-    """Wait until what a file or folder contains is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

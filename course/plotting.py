@@ -120,7 +120,7 @@ def curves(
 
 
 def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, **line) -> "Axes":
-    """The mean of several runs as a line, and its 95 % interval (:py:func:`~course.intervals.t_interval95`) as a band.
+    """The mean of several runs as a line, and its 95 % interval (:py:func:`~course.metrics.t_interval95`) as a band.
 
     Args:
         x: ``[n]``.
@@ -130,7 +130,7 @@ def mean_line(x, values, ax: "Axes | None" = None, *, label: str | None = None, 
     Raises:
         ValueError: if the shapes do not fit, or there is one run only.
     """
-    from course.intervals import t_interval95
+    from course.metrics import t_interval95
 
     x, values = array(x), array(values)
     runs = len(values)

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from course import __version__
+from course.arguments import require_whole
 
 DEVICES = ("cuda", "mps", "cpu")  # in the order of preference
 
@@ -65,9 +67,18 @@ def generator(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The generator of one training step, which depends on nothing before it: a resumed run draws the same numbers."""
-    return generator(seed * 1_000_003 + step)
+def step_generator(seed: int, step: int) -> np.random.Generator:
+    """The generator of one step, which depends on nothing before it: a resumed run draws the same numbers.
+
+    Philox, a generator made to be numbered: no two pairs (seed, step) share one. ``torch.Generator`` on a CPU would
+    keep 32 bits of a seed, so that two steps of a long run are likely to see the same numbers.
+
+    Args:
+        seed, step: whole numbers from 0 to 2**63 - 1.
+    """
+    for name, value in (("seed", seed), ("step", step)):
+        require_whole(name, value, 0, 2**63 - 1)
+    return np.random.Generator(np.random.Philox(key=[int(seed), int(step)]))
 
 
 def autocast(device: str | torch.device, *, enabled: bool = True) -> AbstractContextManager:

@@ -19,7 +19,8 @@ from pathlib import Path
 import nbformat
 import notebooks
 
-from course.grading.layout import Course, GradingError, write
+from course.files import write_whole
+from course.grading.layout import Course, GradingError
 from course.grading.release import generate
 from course.grading.submissions import Unreadable, read
 
@@ -89,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.check:
             problems.append(f"{EXERCISES}/{name} is not what solutions/{name} gives; run: make exercises")
         else:
-            write(path, text)
+            write_whole(path, text)
             print(f"{EXERCISES}/{name}")
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -57,18 +57,13 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def half_the_tensors(path, content):
+def half_of_it(path, content):
     write_bytes(path, content[: len(content) // 2])
     die()
 
 
-def all_tensors(path, content):
+def all_of_it(path, content):
     write_bytes(path, content)
-    die()
-
-
-def half_a_state(path, text, **options):
-    write_text(path, text[: len(text) // 2], **options)
     die()
 
 
@@ -77,13 +72,13 @@ def replaced(path, target):
     die()
 
 
-write_bytes, write_text, replace = Path.write_bytes, Path.write_text, Path.replace
+write_bytes, replace = Path.write_bytes, Path.replace
 POINTS = [  # where a function is replaced by a deadly one, and at which of its calls within one checkpoint, of how many
-    (Path, "write_bytes", half_the_tensors, 0, 1),
-    (Path, "write_bytes", all_tensors, 0, 1),
+    (Path, "write_bytes", half_of_it, 0, 2),
+    (Path, "write_bytes", all_of_it, 0, 2),
     (Path, "replace", die, 0, 2),
     (Path, "replace", replaced, 0, 2),
-    (Path, "write_text", half_a_state, 0, 1),
+    (Path, "write_bytes", half_of_it, 1, 2),
     (Path, "replace", die, 1, 2),
     (Path, "replace", replaced, 1, 2),
     (Path, "unlink", die, 0, 1),

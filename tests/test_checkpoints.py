@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course import checkpoints
+from course import checkpoints, files
 
 TREE = {
     "model": {"weight": torch.arange(6.0).view(2, 3), "count": torch.tensor(7)},
@@ -84,11 +84,13 @@ def test_a_second_checkpoint_of_the_same_step_never_touches_the_first(tmp_path, 
     """A kill between its tensors and its state must leave the first, though both are of one step."""
     checkpoints.save(tmp_path, 5, {"x": torch.ones(2)})
 
-    def killed(*_, **__):
-        raise KeyboardInterrupt
+    def killed(path, content):
+        if path.name == checkpoints.STATE:
+            raise KeyboardInterrupt
+        return files.write_whole(path, content)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "write_text", killed)
+        patch.setattr(checkpoints, "write_whole", killed)
         checkpoints.save(tmp_path, 5, {"x": torch.zeros(2)})
     assert torch.equal(checkpoints.load(tmp_path)["x"], torch.ones(2))
     checkpoints.save(tmp_path, 5, {"x": torch.zeros(2)})
@@ -164,7 +166,7 @@ def test_a_failed_write_leaves_the_older_checkpoint(tmp_path, monkeypatch):
     def no_space(*_):
         raise OSError(28, "No space left on device")
 
-    for owner, function in ((Path, "write_bytes"), (checkpoints, "to_disk")):
+    for owner, function in ((Path, "write_bytes"), (files, "to_disk")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, function, no_space)
             with pytest.raises(OSError, match="No space left"):

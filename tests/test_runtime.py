@@ -77,10 +77,18 @@ def test_a_generator_repeats_and_leaves_the_global_one_alone():
 
 def test_a_steps_generator_depends_on_seed_and_step_alone():
     def draw(seed, step):
-        return torch.rand(3, generator=runtime.step_generator(seed, step)).tolist()
+        return tuple(runtime.step_generator(seed, step).random(2))
 
     assert draw(1, 5) == draw(1, 5)
-    assert len({tuple(draw(seed, step)) for seed in range(3) for step in range(4)}) == 12
+    near = {draw(seed, step) for seed in range(100) for step in range(100)}
+    far = {draw(seed, step) for seed, step in ((0, 1_000_003), (1, 2**32), (1 + 2**32, 0), (2**62, 5), (5, 2**62))}
+    assert len(near | far) == 10_005
+
+
+@pytest.mark.parametrize(("seed", "step"), [(-1, 0), (0, -1), (0.5, 0), (2**63, 0), (True, 0)])
+def test_a_steps_generator_has_a_seed_and_a_step(seed, step):
+    with pytest.raises(ValueError, match=r"(seed|step) must be a whole number from 0 to"):
+        runtime.step_generator(seed, step)
 
 
 def test_autocast_only_where_bfloat16_is_quick(monkeypatch):

@@ -18,7 +18,7 @@ from launched_run import STEPS, error, train_branches
 from safetensors.torch import load_file
 from torch import nn
 
-from course import checkpoints, runtime, training
+from course import checkpoints, files, runtime, training
 from course.training import History, fit
 
 TESTS = Path(__file__).parent
@@ -576,7 +576,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_older_one(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "to_disk", no_space)
+        patch.setattr(files, "to_disk", no_space)
         with pytest.raises(OSError, match="No space left"):
             fit(*problem(), steps=8, checkpoint=tmp_path, resume=True)
     model, closure, optimizer = problem()

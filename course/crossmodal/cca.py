@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from course.crossmodal.covariance import Array, Moments, as_tensor, check_views, like, merge, moments, split_blocks
+from course.metrics import column_correlations
 
 
 def whitening(covariance: Tensor, rounding: float = 0.0) -> Tensor:
@@ -227,12 +228,6 @@ class CCA:
         as a rule, and honest.
         """
         return like(column_correlations(*map(as_tensor, self.transform(x, y))), x)
-
-
-def column_correlations(zx: Tensor, zy: Tensor) -> Tensor:
-    """The Pearson correlation of column i of ``zx [n, k]`` with column i of ``zy [n, k]``, for each i: ``[k]``."""
-    zx, zy = zx - zx.mean(0), zy - zy.mean(0)
-    return (zx * zy).sum(0) / (zx.norm(dim=0) * zy.norm(dim=0))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from course import runtime, training
+from course import training
 from course.crossmodal.cca import CCA
 from course.crossmodal.covariance import Array, as_tensor, check_views, like, working_type
+from course.data import Batches
 
 BLOCK_ROWS = 2048  # rows mapped to features at once
 
@@ -271,8 +272,10 @@ class DeepCCA(nn.Module):
         x, y = self._own(x, y)
         validation = None if validation is None else self._own(*validation)
 
+        batches = Batches(len(x), min(batch_size, len(x)), seed=seed, device=x.device)
+
         def closure(step: int) -> Tensor:
-            rows = torch.randperm(len(x), generator=runtime.step_generator(seed, step))[:batch_size].to(x.device)
+            rows = batches[step]
             loss = self.loss(x[rows], y[rows])
             loss.backward()
             return loss.detach()

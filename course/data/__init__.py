@@ -4,6 +4,7 @@
 episode. Nothing is ever downloaded by importing or loading; ``course data fetch`` asks first.
 """
 
+from course.data.batches import Batches
 from course.data.episodes import Episode, EpisodeSampler
 from course.data.folder import from_folder
 from course.data.registry import load
@@ -11,6 +12,7 @@ from course.data.sets import DataError, LabelledSet, PairedViews
 from course.data.sinusoids import SinusoidTasks
 
 __all__ = [
+    "Batches",
     "DataError",
     "Episode",
     "EpisodeSampler",

@@ -8,11 +8,13 @@ Source: Vinyals et al., *Matching networks for one shot learning* (2016), sectio
 
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from course.arguments import require_whole
 from course.data.sets import DataError, LabelledSet, described
+from course.runtime import step_generator
 
 
 @dataclass
@@ -113,11 +115,15 @@ class EpisodeSampler:
 
     def indices(self, number: int) -> tuple[Tensor, Tensor]:
         """Positions in the data set of an episode's support ``[T, N * K]`` and query ``[T, N * n_query]`` examples."""
-        generator = torch.Generator().manual_seed(mixed(self.seed, number))
-        labels = torch.rand(self.tasks, len(self.members), generator=generator).topk(self.n_way).indices  # [T, N]
+        generator = step_generator(self.seed, number)
+
+        def keys(*shape: int) -> Tensor:  # the largest of random keys are a random choice
+            return torch.from_numpy(generator.random(shape, dtype=np.float32))
+
+        labels = keys(self.tasks, len(self.members)).topk(self.n_way).indices  # [T, N]
         members = self.members[labels]
-        keys = torch.rand(members.shape, generator=generator).masked_fill_(members < 0, -1)  # no example: never on top
-        chosen = keys.topk(self.k_shot + self.n_query).indices  # the largest of random keys: a random choice
+        of_members = keys(*members.shape).masked_fill_(members < 0, -1)  # no example: never on top
+        chosen = of_members.topk(self.k_shot + self.n_query).indices
         support, query = members.gather(-1, chosen).split([self.k_shot, self.n_query], dim=-1)
         return support.flatten(1), query.flatten(1)
 
@@ -127,12 +133,3 @@ class EpisodeSampler:
         examples = self.x.index_select(0, flat).unflatten(0, positions.shape)
         # not examples / 255: a division that also changes the type is 25 times slower
         return examples.float().div_(255) if examples.dtype == torch.uint8 else examples
-
-
-def mixed(seed: int, number: int) -> int:
-    """One seed from two, so that neighbouring episodes, or seeds, have unrelated generators (SplitMix64)."""
-    mask = 2**64 - 1
-    z = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & mask
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-    return (z ^ (z >> 31)) >> 1

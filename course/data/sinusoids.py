@@ -6,11 +6,13 @@ Source: Finn, Abbeel and Levine, *Model-agnostic meta-learning* (2017), section 
 from dataclasses import dataclass
 from math import pi
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from course.arguments import require_whole
-from course.data.episodes import Episode, mixed
+from course.data.episodes import Episode
+from course.runtime import step_generator
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,18 @@ class SinusoidSampler:
         """Episode ``number``, from 0 on."""
         if number < 0:
             raise IndexError(f"episodes are numbered from 0 on without end, got {number}")
-        generator = torch.Generator().manual_seed(mixed(self.seed, number))
+        generator = step_generator(self.seed, number)
         points = self.k_shot + self.n_query
 
         def uniform(bounds: tuple[float, float], *shape: int) -> Tensor:
             low, high = bounds
-            return low + (high - low) * torch.rand(self.tasks, *shape, generator=generator)
+            return torch.from_numpy(generator.uniform(low, high, (self.tasks, *shape))).float()
 
         amplitude, phase = uniform(self.family.amplitude, 1, 1), uniform(self.family.phase, 1, 1)
         x = uniform(self.family.x, points, 1)
         y = amplitude * (x - phase).sin()
         if self.family.noise:
-            y = y + self.family.noise * torch.randn(y.shape, generator=generator)
+            y = y + self.family.noise * torch.from_numpy(generator.standard_normal(y.shape, dtype=np.float32))
         x, y = x.to(self.device), y.to(self.device)
         split = self.k_shot
         return Episode(x[:, :split], y[:, :split], x[:, split:], y[:, split:])

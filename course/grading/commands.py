@@ -29,7 +29,8 @@ def chapter_of(course, text: str | None):
 
 def do_release(options: argparse.Namespace) -> int:
     """``course grade release``: write the students' notebooks."""
-    from .layout import write
+    from course.files import write_whole
+
     from .release import release
     from .run import alone
 
@@ -39,7 +40,7 @@ def do_release(options: argparse.Namespace) -> int:
     for chapter in chapters:
         source = course.released(chapter)
         if options.to:
-            write(options.to / chapter.file, source.read_text(encoding="utf8"))
+            write_whole(options.to / chapter.file, source.read_text(encoding="utf8"))
         print(options.to / chapter.file if options.to else source)
     return 0
 
@@ -126,12 +127,13 @@ def do_feedback(options: argparse.Namespace) -> int:
 
 def do_export(options: argparse.Namespace) -> int:
     """``course grade export``: the table of marks, to a file or to the screen."""
+    from course.files import write_whole
+
     from .export import table
-    from .layout import write
 
     text = table(course_of(options), options.totals)
     if options.file:
-        write(options.file, "\ufeff" + text)  # the mark lets spreadsheets read names with accents
+        write_whole(options.file, "\ufeff" + text)  # the mark lets spreadsheets read names with accents
     else:
         print(text, end="")
     return 0

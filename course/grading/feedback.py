@@ -14,8 +14,10 @@ from nbgrader.preprocessors import GetGrades, NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
 from traitlets.config import Config
 
+from course.files import write_whole
+
 from .answers import grade_id
-from .layout import Chapter, Course, GradingError, configure, write
+from .layout import Chapter, Course, GradingError, configure
 from .release import nbgrader_ready, reason
 from .run import scores
 from .submissions import read
@@ -149,5 +151,5 @@ def feedback(course: Course, student: str, chapter: Chapter) -> Path:
     title_of = titles(read(course.released(chapter)))
     page = named(path.read_text(encoding="utf8"), title_of)
     page = page.replace("<body>", "<body>\n" + banner(course, student, chapter, title_of), 1)
-    write(path, offline(page))
+    write_whole(path, offline(page))
     return path

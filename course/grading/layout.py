@@ -4,7 +4,6 @@ An assignment of nbgrader is a part of the book; a notebook in it is a chapter.
 """
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,18 +90,3 @@ def configure(config: Config, root: Path, grading: Path, release: Path) -> Confi
 def digest(*files: Path) -> str:
     """One checksum of several files."""
     return hashlib.sha256(b"\0".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
-
-
-def write(path: Path, text: str, like: Path | None = None) -> None:
-    """Write a file that is either the old one or the new one, never half of it; as old as the file `like`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf8")
-    if like:
-        os.utime(partial, ns=(like.stat().st_atime_ns, like.stat().st_mtime_ns))
-    partial.replace(path)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file in one step."""
-    write(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -12,7 +12,9 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.log import get_logger
 
-from .layout import Chapter, Course, GradingError, configure, digest, write_json
+from course.files import write_json
+
+from .layout import Chapter, Course, GradingError, configure, digest
 
 
 @contextmanager

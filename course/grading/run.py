@@ -22,8 +22,10 @@ from pathlib import Path
 import nbformat
 from traitlets.config import Config
 
+from course.files import write_json, write_whole
+
 from .answers import assemble
-from .layout import Chapter, Course, GradingError, configure, digest, write, write_json
+from .layout import Chapter, Course, GradingError, configure, digest
 from .release import nbgrader_ready, reason
 from .sandbox import Limits
 from .submissions import Unreadable, read
@@ -126,7 +128,7 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
         submitted = read(course.of_student("collected", student, chapter))
         released, solution = read(course.released(chapter)), read(course.solution(chapter))
         assembled = assemble(released, solution, submitted)
-        write(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
+        write_whole(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
         record.notes, record.lost = autograde(course, student, chapter, limits, sandboxed)
         record.score, record.max_score, waiting = scores(course, student, chapter)
         record.to_grade_by_hand = len(waiting)

@@ -10,8 +10,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course.files import write_whole
+
 from .answers import Submission, grade_id, tasks
-from .layout import Chapter, Course, GradingError, write
+from .layout import Chapter, Course, GradingError
 
 LARGEST_MIB = 50
 
@@ -182,7 +184,7 @@ def collect(course: Course, paths: list[Path], student: str | None = None, chapt
         elif held is not None and target.stat().st_mtime > path.stat().st_mtime:
             how = f"not used, the one collected before is newer (to take this one, remove {target})"
         else:
-            write(target, text, like=path)
+            write_whole(target, text, dated_as=path)
             how = "replaces the one collected before" if held is not None else "collected"
         result.notes.append(f"{name} {answered}: {path} {how}")
     return result

@@ -6,15 +6,13 @@ The queries of one task share its support set and are not independent of each ot
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import sqrt
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from course.data import Episode
-
-Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
+from course.metrics import interval95
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,6 @@ class Evaluation:
 
     def __str__(self) -> str:
         return f"{self.metric} {self.mean:.4f} ± {self.interval95:.4f} ({self.n} tasks)"
-
-
-def interval95(values: Tensor) -> tuple[float, float]:
-    r"""Mean and half-width of the 95 % interval, :math:`\bar a \pm 1.96\, s / \sqrt n`, of n independent values.
-
-    This is :eq:`maml-interval`, with the sample standard deviation s.
-
-    Args:
-        values: ``[n]``, one number for each task.
-
-    Raises:
-        ValueError: for fewer than two values, or more than one axis.
-    """
-    if values.dim() != 1 or len(values) < 2:
-        raise ValueError(f"an interval needs one number for each of at least two tasks, got shape {list(values.shape)}")
-    values = values.double()
-    return values.mean().item(), Z95 * values.std().item() / sqrt(len(values))
 
 
 def task_scores(predictions: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ from torch.func import functional_call, grad, vmap
 from course import training
 from course.data import Episode
 from course.meta_learning.config import MAMLConfig
-from course.meta_learning.evaluation import Evaluation, evaluate, interval95, task_scores
+from course.meta_learning.evaluation import Evaluation, evaluate, task_scores
 from course.meta_learning.stacked import Loss, Params, stacked_adapt, stacked_call, stacked_copies, stacked_query_loss
 from course.meta_learning.ways import (
     CHUNK,
@@ -32,7 +32,7 @@ from course.meta_learning.ways import (
 
 __all__ = [
     "MAML", "Evaluation", "MAMLConfig", "Reptile", "adapt", "adapt_each", "adapted_predictions", "call_each",
-    "interval95", "meta_gradient", "meta_loss", "query_loss", "stacked_query_loss",
+    "meta_gradient", "meta_loss", "query_loss", "stacked_query_loss",
 ]  # fmt: skip
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from course import data, runtime
-from course.crossmodal.cca import CCA, column_correlations
+from course.crossmodal.cca import CCA
 from course.crossmodal.nonlinear_cca import DeepCCA, KernelCCA, network
+from course.metrics import column_correlations, cross_view_accuracy, retrieval_at_1
 from course.reproduce.results import measured_on, metric_over_seeds, save_result, settings_of
 
 CORRELATION = "sum of correlations"
@@ -107,37 +108,16 @@ def deep_cca(x: Tensor, y: Tensor, config: MnistCCAConfig, seed: int) -> DeepCCA
     return model
 
 
-def sum_of_correlations(zx: Tensor, zy: Tensor) -> float:
-    r"""The sum over components of the Pearson correlation of column :math:`i` of ``zx`` and ``zy``, both ``[n, k]``."""
-    return float(column_correlations(zx, zy).sum())
-
-
-def cross_half_accuracy(zx: Tensor, labels: Tensor, zy: Tensor, test_labels: Tensor) -> float:
-    """Percent of right halves ``zy [m, k]`` whose digit a logistic regression of left halves ``zx [n, k]`` names."""
-    from sklearn.linear_model import LogisticRegression
-
-    scale = zx.std(0)  # regularisation acts alike on all components
-    classifier = LogisticRegression(max_iter=1000).fit((zx / scale).cpu().numpy(), labels.cpu().numpy())
-    return 100 * classifier.score((zy / scale).cpu().numpy(), test_labels.cpu().numpy())
-
-
-def retrieval_at_1(zx: Tensor, zy: Tensor) -> float:
-    """Percent of the rows of ``zx [n, k]`` whose most cosine-similar row of ``zy [n, k]`` is their own partner."""
-    similarity = torch.nn.functional.normalize(zx, dim=1) @ torch.nn.functional.normalize(zy, dim=1).T
-    own = torch.arange(len(zx), device=zx.device)
-    return 100 * (similarity.argmax(1) == own).double().mean().item()
-
-
 def answers(transform: Transform, train: tuple[Tensor, ...], test: tuple[Tensor, ...]) -> dict[str, float]:
     """What one method answers to each question; ``train`` and ``test`` are left halves, right halves and digits."""
     (x, y, labels), (test_x, test_y, test_labels) = train, test
     zx, zy = transform(x, y)
     test_zx, test_zy = transform(test_x, test_y)
     return {
-        TRAIN_CORRELATION: sum_of_correlations(zx, zy),
-        CORRELATION: sum_of_correlations(test_zx, test_zy),
-        ACCURACY: cross_half_accuracy(zx, labels, test_zy, test_labels),
-        RETRIEVAL: retrieval_at_1(test_zx[:CANDIDATES], test_zy[:CANDIDATES]),
+        TRAIN_CORRELATION: column_correlations(zx, zy).sum().item(),
+        CORRELATION: column_correlations(test_zx, test_zy).sum().item(),
+        ACCURACY: 100 * cross_view_accuracy(zx, labels, test_zy, test_labels),
+        RETRIEVAL: 100 * retrieval_at_1(test_zx[:CANDIDATES], test_zy[:CANDIDATES]),
     }
 
 

@@ -24,7 +24,8 @@ from torch.optim.lr_scheduler import LinearLR
 
 from course import data, runtime, training
 from course.data import Episode, EpisodeSampler, LabelledSet
-from course.meta_learning.maml import MAML, MAMLConfig, adapted_predictions, interval95
+from course.meta_learning.maml import MAML, MAMLConfig, adapted_predictions
+from course.metrics import interval95
 from course.representation.cnn import Conv4
 from course.reproduce.results import (
     Clock,
@@ -172,9 +173,10 @@ class Recipe:
         characters, batch = self.splits["train"], -(-self.config.naming_batch // self.processes)
         namer = self.conv4(len(characters.classes), filters, seed)
 
+        batches = data.Batches(len(characters), batch, seed=seed, device=self.device)
+
         def closure(step: int) -> Tensor:
-            chosen = torch.randint(len(characters), (batch,), generator=runtime.step_generator(seed, step))
-            chosen = chosen.to(self.device)
+            chosen = batches[step]
             loss = F.cross_entropy(namer(characters.x[chosen].float() / 255), characters.y[chosen])
             loss.backward()
             return loss.detach()

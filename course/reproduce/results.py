@@ -6,7 +6,6 @@ no number of a long experiment is ever typed into the prose.
 
 import datetime
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import TypeVar
 import torch
 
 from course import checkpoints, runtime
-from course.intervals import t_interval95
+from course.files import write_json
+from course.metrics import t_interval95
 
 PRESETS = ("quick", "full")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -47,7 +47,7 @@ class Metric:
 
 
 def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
-    """Mean and 95 % interval of a few independent runs, :py:func:`~course.intervals.t_interval95`.
+    """Mean and 95 % interval of a few independent runs, :py:func:`~course.metrics.t_interval95`.
 
     Raises:
         ValueError: for fewer than two values, which have no interval.
@@ -84,20 +84,12 @@ class Clock:
             self.before = last["before"] + max([0.0, *(moment - last["started"] for moment in saved)])
         self.started = time.time()
         if keep:
-            write_whole(note, {"before": self.before, "started": self.started})
+            write_json(note, {"before": self.before, "started": self.started})
 
     @property
     def seconds(self) -> float:
         """Seconds until now."""
         return self.before + time.time() - self.started
-
-
-def write_whole(path: Path, content: dict) -> None:
-    """Write a JSON file, whole or not at all; NaN is refused with ValueError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf8")
-    partial.replace(path)
 
 
 def measured_on(device: torch.device) -> dict[str, str | int | None]:
@@ -134,7 +126,7 @@ def save_result(
         "environment": environment,
         "metrics": [asdict(metric) for metric in metrics],
     }
-    write_whole(path, result)
+    write_json(path, result)
     return path
 
 

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.data import DataError, EpisodeSampler, LabelledSet
-from course.data.episodes import mixed
 
 
 def labelled(counts, shape=()):
@@ -67,11 +66,6 @@ def test_classes_and_examples_are_drawn_uniformly():
     assert (examples - 1 / 24).abs().max() < 5 * 0.0013
     first = data.y[episode.support_x[:, 0].long()]
     assert (torch.bincount(first, minlength=6) / 12_000 - 1 / 6).abs().max() < 5 * 0.0034
-
-
-def test_neighbouring_seeds_do_not_collide():
-    seeds = {mixed(seed, number) for seed in range(100) for number in range(100)}
-    assert len(seeds) == 10_000 and all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_images_come_out_between_0_and_1_and_other_types_as_they_are():

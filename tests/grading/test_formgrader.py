@@ -19,8 +19,9 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import PyFileConfigLoader
 
+from course.files import write_whole
 from course.grading.formgrader import REFUSAL
-from course.grading.layout import configure, write
+from course.grading.layout import configure
 from course.grading.release import nbgrader_ready
 
 JUPYTER = Path(sys.executable).with_name("jupyter")
@@ -37,12 +38,12 @@ def button(course, request):
 def test_the_button_runs_nothing_and_leaves_what_was_graded(button, course, chapter, released, tmp_path):
     marker = tmp_path / "ran"
     answer = f"open({str(marker)!r}, 'w').write('x')\n" + ANSWERS["mean"]
-    write(
+    write_whole(
         course.of_student("submitted", "ada", chapter),
         nbformat.writes(submission(released, ANSWERS | {"mean": answer})),
     )
     graded = course.of_student("autograded", "ada", chapter)
-    write(graded, "graded before")
+    write_whole(graded, "graded before")
     result = button.autograde(chapter.part, "ada")
     assert not result["success"]
     assert REFUSAL in result["error"]

@@ -17,7 +17,8 @@ from conftest import COURSE
 from fixture_course import ANSWERS, make, submission
 from nbgrader.api import Gradebook
 
-from course.grading.layout import Course, write, write_json
+from course.files import write_json, write_whole
+from course.grading.layout import Course
 from course.grading.release import nbgrader_ready
 from course.grading.run import Record, is_due, key_of, record_of
 from course.grading.sandbox import Limits
@@ -263,7 +264,7 @@ def test_totals(graded, tmp_path):
     ("lost", "seconds", "due"), [(0, 20, False), (1, 20, False), (1, 10, False), (1, 30, True), (0, 30, False)]
 )
 def test_only_what_ran_into_a_limit_is_graded_again_with_a_larger_one(lost, seconds, due, course, chapter, released):
-    write(course.of_student("collected", "ada", chapter), nbformat.writes(released))
+    write_whole(course.of_student("collected", "ada", chapter), nbformat.writes(released))
     old, new = Limits(cell_seconds=20), Limits(cell_seconds=seconds)
     record = Record("ada", str(chapter), "graded", key_of(course, "ada", chapter), limits=asdict(old), lost=lost)
     write_json(course.of_student("records", "ada", chapter, ".json"), asdict(record))

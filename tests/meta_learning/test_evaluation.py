@@ -1,36 +1,12 @@
-"""The interval by its definition and by how often it holds the truth; scores by hand; settings."""
+"""Scores by hand, how many tasks an evaluation takes, settings."""
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from meta_problems import blobs, generator, normal, waves
+from meta_problems import blobs, normal, waves
 
 from course.meta_learning.config import MAMLConfig
-from course.meta_learning.evaluation import evaluate, interval95, task_scores
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=50))
-def test_the_interval_by_its_definition(values):
-    mean, half = interval95(torch.tensor(values))
-    exact = np.array(values, dtype=np.float32).astype(float)
-    assert mean == pytest.approx(exact.mean(), abs=1e-9)
-    assert half == pytest.approx(1.959964 * exact.std(ddof=1) / len(values) ** 0.5, abs=1e-9)
-
-
-def test_the_interval_holds_the_truth_in_95_of_100_cases():
-    accuracy = torch.randint(0, 16, (2000, 100), generator=generator()) / 15  # of 15 queries; the mean is 0.5
-    held = sum(abs(mean - 0.5) <= half for mean, half in map(interval95, accuracy))
-    assert 0.93 < held / 2000 < 0.965
-
-
-@pytest.mark.parametrize("values", [torch.ones(1), torch.ones(0), torch.ones(3, 2), torch.tensor(1.0)])
-def test_an_interval_needs_values_to_differ(values):
-    with pytest.raises(ValueError, match="at least two tasks"):
-        interval95(values)
+from course.meta_learning.evaluation import evaluate, task_scores
 
 
 def test_scores_by_hand():

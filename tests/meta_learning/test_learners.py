@@ -11,7 +11,8 @@ from torch import nn
 from torch.func import functional_call
 
 from course.data import Episode, SinusoidTasks
-from course.meta_learning.maml import MAML, MAMLConfig, Reptile, adapt, interval95, meta_gradient
+from course.meta_learning.maml import MAML, MAMLConfig, Reptile, adapt, meta_gradient
+from course.metrics import interval95
 from course.representation.cnn import initialise
 
 CONFIG = MAMLConfig(inner_lr=0.1, inner_steps=2, test_steps=3, outer_lr=0.01, iterations=6)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,11 +14,8 @@ from course.reproduce.mnist_cca import (
     RETRIEVAL,
     TRAIN_CORRELATION,
     MnistCCAConfig,
-    cross_half_accuracy,
     halves,
     principal_axes,
-    retrieval_at_1,
-    sum_of_correlations,
 )
 from course.reproduce.results import load_result
 
@@ -94,23 +90,3 @@ def test_principal_axes_are_those_of_the_singular_value_decomposition():
     scores = principal_axes(x, 3)(x)
     u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
     torch.testing.assert_close(scores.abs(), (u * s)[:, :3].abs())
-
-
-def test_sum_of_correlations_is_numpys():
-    zx, zy = torch.randn(2, 40, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    expected = sum(np.corrcoef(zx[:, i], zy[:, i])[0, 1] for i in range(4))
-    assert sum_of_correlations(5 * zx + 1, zy) == pytest.approx(expected)
-
-
-def test_retrieval_counts_the_rows_nearest_to_their_own_partner_by_angle():
-    zx = torch.eye(4)
-    assert retrieval_at_1(zx, 7 * zx) == 100
-    assert retrieval_at_1(zx, zx[[0, 1, 3, 2]]) == 50
-
-
-def test_accuracy_is_that_of_a_classifier_of_left_halves_on_right_halves():
-    zx = torch.tensor([[-2.0], [-1.0], [1.0], [2.0]])
-    labels = torch.tensor([0, 0, 1, 1])
-    assert cross_half_accuracy(zx, labels, zx, labels) == 100
-    assert cross_half_accuracy(zx, labels, -zx, labels) == 0
-    assert cross_half_accuracy(zx, labels, torch.cat([zx, -zx]), torch.cat([labels, labels])) == 50

@@ -1,0 +1,73 @@
+"""Numbers that say how good a map is, and how sure the number is: intervals, correlations, accuracy between views."""
+
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
+
+
+def t_interval95(values) -> tuple[Tensor, Tensor]:
+    r"""Mean and half width of the 95 % interval of a few independent runs, :math:`t_{n-1,\,0.975}\, s/\sqrt n`.
+
+    Args:
+        values: ``[n, ...]``, a tensor, an array or a list; each row is one run, n at least 2.
+
+    Returns:
+        Mean and half width, ``[...]`` in float64, with s the sample standard deviation (denominator n - 1).
+
+    Raises:
+        ValueError: for fewer than two values, which have no interval.
+    """
+    from scipy.stats import t
+
+    values = torch.as_tensor(values, dtype=torch.float64)
+    n = len(values) if values.dim() else 1
+    if n < 2:
+        raise ValueError(f"an interval needs at least 2 independent values along the first axis, got {n}")
+    return values.mean(0), float(t.ppf(0.975, n - 1)) / sqrt(n) * values.std(0)
+
+
+def interval95(values: Tensor) -> tuple[float, float]:
+    r"""Mean and half width of the 95 % interval over many tasks, :math:`\bar a \pm 1.96\, s / \sqrt n`.
+
+    This is :eq:`maml-interval`, with the sample standard deviation s. A few runs have :func:`t_interval95` instead.
+
+    Args:
+        values: ``[n]``, one number for each independent task.
+
+    Raises:
+        ValueError: for fewer than two values, or more than one axis.
+    """
+    if values.dim() != 1 or len(values) < 2:
+        raise ValueError(f"an interval needs one number for each of at least two tasks, got shape {list(values.shape)}")
+    values = values.double()
+    return values.mean().item(), Z95 * values.std().item() / sqrt(len(values))
+
+
+def column_correlations(zx: Tensor, zy: Tensor) -> Tensor:
+    """The Pearson correlation of column i of ``zx [n, k]`` with column i of ``zy [n, k]``, for each i: ``[k]``."""
+    zx, zy = zx - zx.mean(0), zy - zy.mean(0)
+    return (zx * zy).sum(0) / (zx.norm(dim=0) * zy.norm(dim=0))
+
+
+def retrieval_at_1(zx: Tensor, zy: Tensor) -> float:
+    """Share of the rows of ``zx [n, k]`` whose most similar row of ``zy [n, k]``, by cosine, is their own partner."""
+    similarity = F.normalize(zx, dim=1) @ F.normalize(zy, dim=1).T
+    return (similarity.argmax(1) == torch.arange(len(zx), device=zx.device)).double().mean().item()
+
+
+def cross_view_accuracy(zx: Tensor, labels: Tensor, zy: Tensor, test_labels: Tensor) -> float:
+    """Accuracy on one view of a classifier that was trained on the other: does the map speak one language?
+
+    Args:
+        zx, labels: training rows ``[n, k]`` of one view and their classes ``[n]``, for a logistic regression.
+        zy, test_labels: test rows ``[m, k]`` of the other view and their classes ``[m]``.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    scale = zx.std(0)  # regularisation acts alike on all components
+    classifier = LogisticRegression(max_iter=1000).fit((zx / scale).cpu().numpy(), labels.cpu().numpy())
+    return classifier.score((zy / scale).cpu().numpy(), test_labels.cpu().numpy())
