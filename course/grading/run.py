@@ -151,7 +151,7 @@ def end_with_parent(parent: int) -> None:
 
 
 @contextmanager
-def alone(course: Course) -> Iterator[None]:
+def locked(course: Course) -> Iterator[None]:
     """Hold the gradebook; a :class:`GradingError` when another run holds it. The lock ends with the process."""
     course.grading.mkdir(parents=True, exist_ok=True)
     with (course.grading / "lock").open("w") as lock:

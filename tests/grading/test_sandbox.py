@@ -1,4 +1,4 @@
-"""The wall: what a kernel in the sandbox cannot do, tried for real, without the fence that reads answers before."""
+"""What a kernel in the sandbox cannot do, tried for real, without the check that reads answers before they run."""
 
 import asyncio
 import os
@@ -38,14 +38,8 @@ def test_it_computes(limits):
 
 
 def test_it_cannot_read_what_is_not_its_own(limits, released_course):
-    hidden = [
-        ROOT / "solutions",
-        ROOT / "tests",
-        ROOT / ".git",
-        released_course.root,
-        Path("/etc/shadow"),
-        Path.home() / ".ssh",
-    ]
+    hidden = [ROOT / "solutions", ROOT / "tests", ROOT / ".git", released_course.root, Path.home() / ".ssh"]
+    hidden.append(Path("/etc/shadow"))
     code = f"import os\nfor path in {[str(path) for path in hidden]}:\n    print(os.path.exists(path))"
     assert outcome(code, limits) == "False\n" * len(hidden)
 
@@ -57,6 +51,7 @@ def test_it_cannot_write_outside_its_folder(limits, tmp_path):
         "/usr",
         "/etc",
         "/dev",
+        "/proc",
         "/var/tmp",
         str(tmp_path),
         str(ROOT),
@@ -84,11 +79,95 @@ def test_it_has_no_network(limits):
 
 def test_it_sees_only_its_own_processes_and_no_rights(limits):
     code = (
-        "import os\nprint(sum(name.isdigit() for name in os.listdir('/proc')) < 5)\n"
-        "print([line.split()[1].strip('0') for line in open('/proc/self/status') if line.startswith('CapEff')])\n"
-        "print(sorted(name for name in os.environ if 'TOKEN' in name or 'KEY' in name))"
+        "import os\nprint(sum(name.isdigit() for name in os.listdir('/proc')) < 5, os.getsid(0) > 0)\n"
+        "print([line.split()[1].strip('0') for line in open('/proc/self/status') if line.startswith('CapEff')])"
     )
-    assert outcome(code, limits) == "True\n['']\n[]\n"
+    assert outcome(code, limits) == "True True\n['']\n"
+
+
+# Every descriptor of every process: by /proc, and of process 1 by the system call that copies one (438).
+DESCRIPTORS = """
+import ctypes, os
+found = set()
+for fd in range(100):
+    copied = ctypes.CDLL(None).syscall(438, os.pidfd_open(1), fd, 0)
+    found |= {f"/proc/{process}/fd/{number}" for process in ("self", "1") for number in (fd, copied)}
+found = [path for path in found if os.path.exists(path)]
+"""
+LOOK = (
+    DESCRIPTORS
+    + """
+print({os.readlink(path).split(':')[0] for path in found} - {'/dev/null', 'pipe', 'socket', 'anon_inode'})
+for process in ('self', '1'):
+    path = f'/proc/{process}/environ'
+    print(os.path.exists(path) and 'sesame' in open(path).read())
+print(os.listdir('/proc/1'))
+"""
+)
+
+
+def test_no_descriptor_leads_outside_and_no_environment_is_the_instructors(limits, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "sesame")
+    assert outcome(LOOK, limits) == "set()\nFalse\nFalse\n[]\n"
+
+
+def test_nothing_that_it_writes_reaches_the_instructors_terminal(limits, capfd):
+    code = DESCRIPTORS + (
+        "for path in [*found, '/dev/tty', '/dev/console']:\n    try:\n"
+        "        if 'socket' not in os.readlink(path):\n            open(path, 'w').write('38 of 38\\n')\n"
+        "    except OSError:\n        pass\n"
+        "for fd in range(100):\n    try:\n        if 'socket' not in os.readlink(f'/proc/self/fd/{fd}'):\n"
+        "            os.write(fd, b'38 of 38\\n')\n    except OSError:\n        pass\n"
+        "os.system('echo 38 of 38')"
+    )
+    outcome(code, limits)
+    assert capfd.readouterr() == ("", "")
+
+
+# Puts a link in the place of every socket that it can find a path of, and then cuts the grader's connections.
+SWAP = """
+import glob, os, socket
+paths, connections = set(glob.glob('/tmp/cg-*/k-*')), []
+for number in range(3, 100):
+    try:
+        one = socket.socket(fileno=os.dup(number))
+    except OSError:
+        continue
+    if isinstance(one.getsockname(), str) and one.getsockname():
+        paths.add(one.getsockname())
+        if not one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            connections.append(one)
+for path in paths:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.lexists(path): os.unlink(path)
+    os.symlink('OUTSIDE', path)
+for one in connections:
+    one.shutdown(socket.SHUT_RDWR)
+open('/tmp/swapped', 'w').write(str(len(connections)))
+"""
+
+
+def test_a_kernel_that_swaps_its_sockets_for_links_leads_the_grader_nowhere(limits):
+    """Each connection is cut, so that all are made again: a heartbeat's, too."""
+
+    async def main(outside: socket.socket) -> None:
+        session = Session(limits)
+        try:
+            lines = SWAP.replace("OUTSIDE", outside.getsockname())
+            await session.run(f"import threading\nthreading.Timer(0.5, lambda: exec({lines!r}, {{}})).start()", 20)
+            await asyncio.sleep(4)
+            with pytest.raises(BlockingIOError):
+                outside.accept()
+            (cut,) = await session.run("print(open('/tmp/swapped').read())", 20)
+            assert int(cut.text) >= 3
+        finally:
+            await session.stop()
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as outside:
+        outside.bind(f"{folder}/outside")
+        outside.listen()
+        outside.setblocking(False)
+        asyncio.run(main(outside))
 
 
 def test_memory_is_limited(limits):
@@ -99,7 +178,7 @@ def test_memory_is_limited(limits):
 
 def test_files_are_limited(limits):
     code = (
-        "import glob, os\nfor folder in ['/tmp', '/dev/shm', *glob.glob('/tmp/cg-*')]:\n    try:\n"
+        "import os\nfor folder in ['/tmp', '/dev/shm']:\n    try:\n"
         "        with open(folder + '/x', 'wb') as file:\n            for _ in range(400): file.write(bytes(2**20))\n"
         "        print('filled', folder)\n    except OSError as error:\n        os.unlink(folder + '/x')\nprint('done')"
     )
@@ -180,34 +259,33 @@ def test_a_huge_message_does_not_reach_the_grader(limits, monkeypatch):
 def test_an_ordinary_user_gets_the_sandbox_too():
     if os.geteuid() != 0 or not Path("/usr/bin/python3").exists():
         pytest.skip("needs root, to become somebody else, and the system's Python")
+    program = (
+        "import subprocess, sys\nsys.path.insert(0, sys.argv[1])\nfrom course.grading import sandbox\n"
+        "done = subprocess.run(sandbox.sandboxed(['/usr/bin/python3', '-c', sys.argv[2]], sandbox.Limits()), "
+        "stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)\n"
+        "print(done.stdout, sandbox.without_name_spaces('bwrap') == [])"
+    )
+    code = LOOK + "print(os.listdir('/home') if os.path.exists('/home') else [], os.access('/usr', os.W_OK))\n"
+    code += "print(os.system('unshare --user true 2> /dev/null') == 0)"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        package = Path(folder, "course", "grading")
-        package.mkdir(parents=True)
-        shutil.copy(sandbox.__file__, package)
-        scratch = Path(folder, "scratch")
-        scratch.mkdir()
-        shutil.chown(scratch, 65534, 65534)
-        program = (
-            "import subprocess, sys\nsys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\nimport sandbox\n"
-            "command = ['/bin/sh', '-c', 'touch ' + sys.argv[2] + '/mine; touch /usr/x; ls /']\n"
-            "call = sandbox.sandboxed(command, Path(sys.argv[2]), sandbox.Limits())\n"
-            "sys.exit(subprocess.run(call).returncode)"
-        )
+        shutil.copytree(sandbox.PACKAGE, f"{folder}/course", ignore=shutil.ignore_patterns("__pycache__"))
         become = [
             "setpriv",
             "--reuid=65534",
             "--regid=65534",
             "--clear-groups",
             "/usr/bin/python3",
+            "-B",
             "-c",
             program,
         ]
-        done = subprocess.run([*become, package, scratch], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert (scratch / "mine").exists()
-        assert "Read-only" in done.stderr
-        assert "home" not in done.stdout.split()
+        environment = os.environ | {"SECRET_TOKEN": "sesame"}
+        done = subprocess.run([*become, folder, code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    seen, may_make_name_spaces, old_bubblewrap = done.stdout.rsplit(maxsplit=2)
+    assert seen == "set()\nFalse\nFalse\n[]\n[] False"
+    assert may_make_name_spaces == old_bubblewrap
 
 
 def test_a_kernel_that_does_not_start_costs_no_marks(monkeypatch, limits):
@@ -226,19 +304,17 @@ def test_a_course_that_is_not_installed_is_told_from_a_missing_sandbox(monkeypat
     """As with PYTHONPATH in place of an installation: outside the sandbox it is found, inside it is not."""
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     for part in (*bare.parents, bare):
         if part.is_relative_to(tempfile.gettempdir()) and part != Path(tempfile.gettempdir()):
             part.chmod(0o755)  # root grades as a user without rights
     monkeypatch.setattr(sys, "executable", str(bare / "bin/python"))
     monkeypatch.setattr(sys, "prefix", str(bare))
     with pytest.raises(sandbox.SandboxError, match=r"No module named 'course'.*pip install -e \.") as caught:
-        sandbox.check(scratch, limits)
+        sandbox.check(limits)
     assert "name spaces" not in str(caught.value)
 
 
-def test_a_sandbox_that_does_not_start_says_why(monkeypatch, tmp_path, limits):
+def test_a_sandbox_that_does_not_start_says_why(monkeypatch, limits):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with pytest.raises(sandbox.SandboxError, match=r"does not start: .*No such file.*--no-sandbox"):
-        sandbox.check(tmp_path, limits)
+        sandbox.check(limits)
