@@ -113,14 +113,19 @@ def do_run(options: argparse.Namespace) -> int:
 def do_feedback(options: argparse.Namespace) -> int:
     """``course grade feedback``: write a page for every graded submission."""
     from .feedback import feedback
+    from .layout import GradingError
     from .run import record_of
 
-    course = course_of(options)
+    course, status = course_of(options), 0
     for student, chapter in course.collected():
         record = record_of(course, student, chapter)
         if record and record.state == "graded":
-            print(feedback(course, student, chapter), flush=True)
-    return 0
+            try:
+                print(feedback(course, student, chapter), flush=True)
+            except GradingError as error:  # the others get their pages
+                print(f"course: {error}", file=sys.stderr)
+                status = 1
+    return status
 
 
 def do_export(options: argparse.Namespace) -> int:

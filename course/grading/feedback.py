@@ -60,8 +60,8 @@ def without_the_graders_frames(output: NotebookNode) -> NotebookNode:
 def is_hidden(cell: NotebookNode, error: NotebookNode) -> bool:
     """Did a line of the hidden tests raise this error?"""
     before, begin, _ = cell.source.partition("BEGIN HIDDEN TESTS")
-    place = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
-    return bool(begin and place and int(place[1]) > before.count("\n") + 1)
+    line = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
+    return bool(begin and line and int(line[1]) > before.count("\n") + 1)
 
 
 def without_hidden_tests(source: str) -> str:

@@ -28,11 +28,11 @@ from .answers import assemble
 from .layout import Chapter, Course, GradingError, configure, digest
 from .release import nbgrader_ready, reason
 from .sandbox import Limits
-from .submissions import Unreadable, read
+from .submissions import Unreadable, one_line, read
 
 GRADER = [
-    Path(__file__).with_name(name)
-    for name in ("answers.py", "vetting.py", "guard.py", "execute.py", "harmless.py", "kernel.py")
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("answers", "vetting", "guard", "execute", "harmless", "kernel", "launcher", "decisions")
 ]
 
 
@@ -136,6 +136,7 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
         record.state, record.notes = "failed", [str(error)]
     except Exception as error:  # a stranger's file: whatever it breaks, the others are graded
         record.state, record.notes = "failed", [f"{type(error).__name__}: {error}"]
+    record.notes = [one_line(note) for note in record.notes]
     record.seconds = round(time.monotonic() - start, 1)
     write_json(course.of_student("records", student, chapter, ".json"), asdict(record))
     return record

@@ -180,6 +180,7 @@ def test_a_written_answer_in_a_copied_cell(put_together, submitted):
         "def mean(x)\n    return x.mean()",
         "def mean(x):\nreturn x.mean()",
         "import math\n\ndef mean(x):\n    return x.mean() +\n\nmean(torch.ones(2))",
+        "def mean(x):\n    global x\n    return x.mean()",
     ],
 )
 def test_an_answer_that_python_cannot_read_is_run_as_it_is(source, put_together, submitted):
@@ -195,6 +196,30 @@ def test_an_unreadable_draft_does_not_win_over_an_answer(put_together, submitted
     assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
 
 
+@pytest.mark.parametrize("levels", [500, 10**3, 10**5])
+@pytest.mark.parametrize("parts", ["1 +1 ", "x .b ", " - x", "x [0] ", " not\t x"])
+def test_an_answer_nested_too_deeply_costs_its_own_marks(parts, levels, put_together, submitted):
+    first, more, last = parts.split(" ")
+    cell_of(submitted, "mean").source = f"def mean(x):\n    return {first}{more * levels}{last}"
+    submitted.cells.insert(0, new_code_cell(f"{first}{more * levels}{last}"))
+    assembled = put_together(submitted)
+    (reason,) = cell_of(assembled, "mean").metadata.course.refused
+    assert reason == "it is nested more than 150 levels deep"
+    assert [cell_of(assembled, name).source for name in ("centred", "last")] == [ANSWERS["centred"], ANSWERS["last"]]
+    assert cell_of(assembled, "last").metadata.course.refused == []
+
+
+def test_the_source_of_a_statement_is_cut_by_bytes():
+    source = "é = 1; ü = 'ö'; ä = (2,\n    3); x = 4\r\n@f\r\ndef g():\r\n    return 'ß'"
+    assert [part.source for part in statements(source)] == [
+        "é = 1",
+        "ü = 'ö'",
+        "ä = (2,\n    3)",
+        "x = 4",
+        "@f\ndef g():\n    return 'ß'",
+    ]
+
+
 def test_photographs_of_a_written_answer_are_kept(put_together, submitted):
     first = cell_of(submitted, "why")
     first.source, first.attachments = "See ![](attachment:image.png)", {"image.png": {"image/png": "QUFB"}}
@@ -203,6 +228,15 @@ def test_photographs_of_a_written_answer_are_kept(put_together, submitted):
     cell = cell_of(put_together(submitted), "why")
     assert cell.source == "See ![](attachment:image.png)\n\nand ![](attachment:1-image.png)"
     assert cell.attachments == {"image.png": {"image/png": "QUFB"}, "1-image.png": {"image/png": "QkJC"}}
+
+
+def test_a_photograph_may_have_any_name(put_together, submitted):
+    cell = cell_of(submitted, "why")
+    cell.source = "![](attachment:My%20d%C3%A9rivation%20(1).png) ![](attachment:gone.png)"
+    cell.attachments = {"My dérivation (1).png": {"image/png": "QUFB"}}
+    cell = cell_of(put_together(submitted), "why")
+    assert cell.source == "![](attachment:My_d_rivation__1_.png) ! [](attachment:gone.png)"
+    assert cell.attachments == {"My_d_rivation__1_.png": {"image/png": "QUFB"}}
 
 
 def test_nothing_at_all(put_together, released):

@@ -6,8 +6,9 @@ import nbformat
 import pytest
 from fixture_course import submission
 
+from course.grading import submissions
 from course.grading.layout import Chapter, GradingError
-from course.grading.submissions import answered_chapter, collect, find, owner_of, read, student_name
+from course.grading.submissions import chapter_of, collect, find, owner_of, read, signatures, student_name
 
 
 @pytest.fixture
@@ -68,10 +69,11 @@ def test_the_chapter_is_recognised_by_its_functions_too(course, chapter, noteboo
     (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
-    assert answered_chapter(course, put(notebook, tmp_path / "ada.ipynb")) == chapter
+    known = signatures(course)
+    assert chapter_of(put(notebook, tmp_path / "ada.ipynb"), known) == chapter
     empty = put(nbformat.v4.new_notebook(), tmp_path / "bob.ipynb")
     with pytest.raises(GradingError, match="--chapter"):
-        answered_chapter(course, empty)
+        chapter_of(empty, known)
     assert owner_of(course, empty, None) == "bob"
 
 
@@ -155,6 +157,67 @@ def test_no_submissions_is_an_error(course, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(GradingError, match="holds no notebook"):
         collect(course, [tmp_path / "empty"])
+
+
+def test_the_solutions_are_read_once_for_all_files(course, notebook, tmp_path, monkeypatch):
+    for name in "abc":
+        put(notebook, tmp_path / "all" / f"{name}.ipynb")
+    opened = []
+    monkeypatch.setattr(submissions, "read", lambda path: opened.append(path) or read(path))
+    assert len(collect(course, [tmp_path / "all"]).submissions) == 3
+    assert len(opened) == 3 + len(course.chapters())
+
+
+def with_entry(notebook, entry):
+    """The notebook with something else as nbgrader's entry of the first answer."""
+    notebook = nbformat.from_dict(notebook)
+    next(cell for cell in notebook.cells if "def mean" in cell.source).metadata["nbgrader"] = entry
+    return notebook
+
+
+@pytest.mark.parametrize("entry", ["text", ["list"], 3, {"grade_id": ["mean"]}, {"grade_id": {"a": 1}}], ids=str)
+def test_a_damaged_entry_of_nbgrader_is_told(entry, course, notebook, tmp_path):
+    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
+    put(notebook, tmp_path / "all" / "ada.ipynb")
+    put(with_entry(notebook, entry), tmp_path / "all" / "bob.ipynb")
+    result = collect(course, [tmp_path / "all"])
+    assert [student for student, _ in result.submissions] == ["ada"]
+    assert "bob.ipynb is no readable notebook (ValueError: cell 3: nbgrader's entry is" in result.problems[0]
+
+
+def test_an_empty_entry_of_nbgrader_is_none(notebook, tmp_path):
+    for entry in (None, {}, ""):
+        assert "nbgrader" not in read(put(with_entry(notebook, entry), tmp_path / "ada.ipynb")).cells[3].metadata
+
+
+def test_a_notebook_longer_than_any_answer_is_not_read(notebook, tmp_path):
+    notebook.cells[3].source = "a" + "[0]" * 100_000
+    with pytest.raises(GradingError, match="characters of code and text, more than 300000"):
+        read(put(notebook, tmp_path / "long.ipynb"))
+
+
+def test_a_pipe_and_a_file_that_may_not_be_read_stop_nothing(course, chapter, notebook, tmp_path, monkeypatch):
+    put(notebook, tmp_path / "all" / "ada.ipynb")
+    os.mkfifo(tmp_path / "all" / "pipe.ipynb")
+    locked = put(notebook, tmp_path / "all" / "locked.ipynb")
+    monkeypatch.setattr(
+        submissions,
+        "put",
+        lambda path, target, real=submissions.put: real(path if path != locked else tmp_path, target),
+    )
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("ada", chapter)]
+    assert result.problems[0] == f"{tmp_path}/all/pipe.ipynb is no regular file"
+    assert "locked.ipynb: IsADirectoryError" in result.problems[1]
+
+
+def test_a_name_of_any_bytes_is_told_on_one_line(course, chapter, notebook, tmp_path):
+    put(notebook, tmp_path / "all" / os.fsdecode(b"Zo\xeb.ipynb"))
+    put(notebook, tmp_path / "all" / "eve\nada  start/basics  6 of 6\u202e.ipynb".replace("/", "."))
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("Zo_", chapter), ("eve_ada__start.basics__6_of_6_", chapter)]
+    assert "Zo\\udceb.ipynb collected" in result.notes[0]
+    assert "eve\\nada  start.basics  6 of 6\\u202e.ipynb collected" in result.notes[1]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\x00\xff"])
