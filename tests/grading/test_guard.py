@@ -1,4 +1,4 @@
-"""What the fence misses, the guard sees: run in a process of its own, because it locks the libraries there."""
+"""What the check misses, the guard sees: run in a process of its own, because it locks the libraries there."""
 
 import json
 import select

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -106,7 +107,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "attachment": submission(released, why="See ![](attachment:gone.png)"),
         "lone": submission(released, answers(mean=lone)),
         "Zo_": submission(released),
-        "new_line": submission(released),
+        "né_line": submission(released),
         "raises": submission(released, experiment="size = 0\nassert size, 'the second line'"),
         "exits": submission(released, answers(mean="def mean(x):\n    raise SystemExit")),
         "warns": submission(
@@ -116,7 +117,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
     }
 
 
-FILES = {"Zo_": os.fsdecode(b"Zo\xeb"), "new_line": "new\nline"}  # the names of files, where they are other ones
+FILES = {"Zo_": os.fsdecode(b"Zo\xeb"), "né_line": "né\nline"}  # the names of files, where they are other ones
 BROKEN = {"broken", "listed"}
 EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "full": (2, 3, 1),
@@ -138,7 +139,7 @@ EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     "attachment": (2, 3, 1),
     "lone": (0, 0, 1),
     "Zo_": (2, 3, 1),
-    "new_line": (2, 3, 1),
+    "né_line": (2, 3, 1),
     "raises": (2, 3, 1),
     "exits": (0, 0, 1),
     "warns": (2, 3, 1),
@@ -181,7 +182,7 @@ def test_one_broken_submission_does_not_stop_the_others(graded):
     assert re.search(r"listed .*not graded.*\n.*cell 1: nbgrader's entry is", done.stdout)
     assert f"{len(EXPECTED) + len(BROKEN)} to grade" in done.stdout
     assert done.stderr == f"course grade: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
-    assert r"/new\nline.ipynb collected" in done.stdout
+    assert r"/n\xe9\nline.ipynb collected" in done.stdout
     assert r"/Zo\udceb.ipynb collected" in done.stdout
     assert not re.search("^forged", done.stdout, flags=re.MULTILINE)
 
@@ -262,6 +263,19 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     for page in (empty, raised):
         assert "grading.guard" not in page
         assert "Guard.load" not in page
+
+
+def test_a_page_that_cannot_be_made_is_told_and_the_others_are_written(graded, chapter, tmp_path):
+    course, _, _ = graded
+    course = Course.at(course.root, shutil.copytree(course.grading, tmp_path / "grading"))
+    for student in EXPECTED.keys() - {"full", "empty"}:
+        course.of_student("records", student, chapter, ".json").unlink()
+    course.of_student("autograded", "empty", chapter).write_text("broken")
+    command = [COURSE, "grade", "feedback", "--course", course.root, "--grading", course.grading]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"course: empty start/basics: .*\n", done.stderr)
+    assert done.stdout == f"{course.of_student('feedback', 'full', chapter, '.html')}\n"
 
 
 def test_a_second_run_grades_nothing_again(graded):
