@@ -19,15 +19,7 @@ from nbgrader.utils import is_grade, is_solution
 from .harmless import harmless_attachments, harmless_text
 from .vetting import imported_names, objections, parsed
 
-BINDING = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Import,
-    ast.ImportFrom,
-    ast.Assign,
-    ast.AnnAssign,
-)
+BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 
 
 @dataclass(frozen=True)

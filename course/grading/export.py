@@ -44,15 +44,7 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
             order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in cells]
             for grade in sorted(notebook.grades, key=lambda grade: order.index(grade.name)):
                 by_hand = "waiting" if grade.needs_manual_grade else "done" if grade.manual_score is not None else ""
-                line = (
-                    student,
-                    chapter.part,
-                    chapter.name,
-                    grade.name,
-                    grade.score,
-                    grade.max_score,
-                    by_hand,
-                )
+                line = (student, chapter.part, chapter.name, grade.name, grade.score, grade.max_score, by_hand)
                 yield dict(zip(COLUMNS, (*line, record.sandboxed), strict=True))
 
 

@@ -15,18 +15,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-WATCHED = (
-    "torch",
-    "numpy",
-    "scipy",
-    "course",
-    "math",
-    "cmath",
-    "operator",
-    "random",
-    "statistics",
-    "functools",
-)
+WATCHED = ("torch", "numpy", "scipy", "course", "math", "cmath", "operator", "random", "statistics", "functools")
 COMPARING = ("numpy.testing", "numpy.linalg", "torch.testing", "torch.linalg")
 # Of classes only these: others (optimisers) are completed by their own library when they are first used.
 CLASSES = ("torch.", "torch.nn.modules.", "torch.nn.parameter.", "course.")

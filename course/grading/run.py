@@ -87,12 +87,7 @@ def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sa
     config.CourseDirectory.assignment_id = chapter.part
     config.CourseDirectory.student_id = student
     config.CourseDirectory.notebook_id = chapter.name
-    config.Autograde.autograde_preprocessors = [
-        GuardedExecute,
-        LimitOutput,
-        SaveGrades,
-        CheckCellMetadata,
-    ]
+    config.Autograde.autograde_preprocessors = [GuardedExecute, LimitOutput, SaveGrades, CheckCellMetadata]
     config.GuardedExecute.limits = limits
     config.GuardedExecute.sandboxed = sandboxed
     before = course.of_student("autograded", student, chapter)

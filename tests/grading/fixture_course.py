@@ -69,11 +69,7 @@ def solution_notebook():
         cell("markdown", "### BEGIN SOLUTION\nLinearity.\n### END SOLUTION", "why", points=4, solution=True),
         cell("markdown", "## 5: try something"),
         cell(
-            "code",
-            "### BEGIN SOLUTION\nmean(torch.ones(3))\n### END SOLUTION",
-            "experiment",
-            points=2,
-            solution=True,
+            "code", "### BEGIN SOLUTION\nmean(torch.ones(3))\n### END SOLUTION", "experiment", points=2, solution=True
         ),
         cell("markdown", "The end."),
     ]

@@ -42,11 +42,7 @@ def test_an_ordinary_submission(put_together, submitted):
     assembled = put_together(submitted)
     for name, source in ANSWERS.items():
         assert cell_of(assembled, name).source == source
-        assert cell_of(assembled, name).metadata.course == {
-            "names": [name],
-            "alternative": None,
-            "refused": [],
-        }
+        assert cell_of(assembled, name).metadata.course == {"names": [name], "alternative": None, "refused": []}
     assert cell_of(assembled, "why").source == "Because the mean is linear."
 
 

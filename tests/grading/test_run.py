@@ -111,8 +111,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "raises": submission(released, experiment="size = 0\nassert size, 'the second line'"),
         "exits": submission(released, answers(mean="def mean(x):\n    raise SystemExit")),
         "warns": submission(
-            released,
-            answers(mean="import warnings\ndef mean(x):\n    warnings.warn('!')\n    return x.mean()"),
+            released, answers(mean="import warnings\ndef mean(x):\n    warnings.warn('!')\n    return x.mean()")
         ),
     }
 

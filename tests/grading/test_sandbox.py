@@ -227,8 +227,7 @@ def test_exit_is_an_error(limits):
 
 
 @pytest.mark.parametrize(
-    "code",
-    ["while True: pass", "while True:\n    try:\n        while True: pass\n    except BaseException: pass"],
+    "code", ["while True: pass", "while True:\n    try:\n        while True: pass\n    except BaseException: pass"]
 )
 def test_an_endless_loop_is_ended(code, limits):
     start = time.monotonic()
