@@ -9,7 +9,7 @@ import ast
 import re
 import symtable
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 import nbformat
@@ -147,14 +147,10 @@ class Submission:
         The student saw the tests judge the first; often both are the same. None without a definition: untouched stubs
         (`stubs`) are none.
         """
-        all_of_name = [
-            statement for statement in self.statements if name in statement.names and statement.shape not in stubs
-        ]
-        finished = [statement for statement in all_of_name if not statement.unfinished] or all_of_name
-        last_test = max(
-            (number for number, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests), default=-1
-        )
-        in_force = [statement for statement in finished if statement.cell <= last_test]
+        named = [part for part in self.statements if name in part.names and part.shape not in stubs]
+        finished = [part for part in named if not part.unfinished] or named
+        last_test = max([n for n, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests], default=-1)
+        in_force = [part for part in finished if part.cell <= last_test]
         return ((in_force or finished)[-1], finished[-1]) if finished else None
 
     def unreadable(self, name: str) -> str | None:
@@ -221,8 +217,7 @@ def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
             names = () if is_grade(cell) else tuple(answer_names(cell, solutions[grade_id(cell)]))
             found.append(Task(position, names, ()))
         elif cell.cell_type == "code" and is_grade(cell) and found:
-            last = found.pop()
-            found.append(Task(last.position, last.names, (*last.tests, grade_id(cell))))
+            found[-1] = replace(found[-1], tests=(*found[-1].tests, grade_id(cell)))
     return found
 
 
@@ -245,20 +240,9 @@ def cells_between(released: NotebookNode, submitted: NotebookNode, position: int
     end = own[-1] + 1 if own else start
     while end < len(submitted.cells) and end not in matches:
         end += 1
-    cells = [
-        submitted.cells[number]
-        for number in sorted({*own, *range(start, end)})
-        if matches.get(number, position) == position
-    ]
-    fitting = [
-        cell for cell in cells if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
-    ]
-    return [cell for cell in fitting if cell.source.strip() not in ("", original.source.strip())]
-
-
-def joined(cells: list[NotebookNode]) -> str:
-    """The texts of several cells as one."""
-    return "\n\n".join(cell.source.strip() for cell in cells)
+    numbers = [number for number in sorted({*own, *range(start, end)}) if matches.get(number, position) == position]
+    cells = [submitted.cells[n] for n in numbers if n in own or submitted.cells[n].cell_type == original.cell_type]
+    return [cell for cell in cells if cell.source.strip() not in ("", original.source.strip())]
 
 
 def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
@@ -283,20 +267,16 @@ def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
 
 def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
     """Names that the original's own cells define, and those of them that are imports, functions or classes."""
-    sources = [
-        cell.source
-        for cell in released.cells
-        if cell.cell_type == "code" and not is_solution(cell) and not is_grade(cell)
-    ]
     names, fixed = set(), set()
-    for source in sources:
-        clean = plain_python(source)
+    for cell in released.cells:
+        if cell.cell_type != "code" or is_solution(cell) or is_grade(cell):
+            continue
+        clean = plain_python(cell.source)
         fixed |= imported_names(ast.parse(clean))
         for statement in statements(clean):
             names |= statement.names
-            fixed |= (
-                statement.names if statement.source.lstrip().startswith(("def ", "class ", "@", "async ")) else set()
-            )
+            if statement.source.lstrip().startswith(("def ", "class ", "@", "async ")):
+                fixed |= statement.names
     return names | fixed, frozenset(fixed)
 
 
@@ -320,30 +300,23 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
     for task in every_task:
         cell = notebook.cells[task.position]
         if not task.names:
-            text = joined(cells_between(released, submitted, task.position))
+            text = "\n\n".join(part.source.strip() for part in cells_between(released, submitted, task.position))
             cell.source = plain_python(text) if text else cell.source
-            cell.metadata["course"] = {
-                "names": [],
-                "alternative": None,
-                "refused": refusal(cell.source, fixed) if text else [],
-            }
+            refused = objections(cell.source, fixed) if text else []
+            cell.metadata["course"] = {"names": [], "alternative": None, "refused": refused}
             continue
         stubs = {statement.shape for statement in statements(cell.source)}
-        found = {
-            name: pair
-            for name in task.names
-            if (pair := submission.candidates(name, stubs, set(task.tests))) is not None
-        }
-        first = submission.program({name: pair[0] for name, pair in found.items()}, given | asked)
-        last = submission.program({name: pair[1] for name, pair in found.items()}, given | asked)
-        unreadable = next(filter(None, (submission.unreadable(name) for name in task.names if name not in found)), None)
+        found = {name: submission.candidates(name, stubs, set(task.tests)) for name in task.names}
+        first = submission.program({name: pair[0] for name, pair in found.items() if pair}, given | asked)
+        last = submission.program({name: pair[1] for name, pair in found.items() if pair}, given | asked)
+        unreadable = next(filter(None, (submission.unreadable(name) for name in found if not found[name])), None)
         # An answer that Python cannot read is run as it is: the error message is what its author needs.
         source = unreadable or render(first)
-        refused = refusal(source, fixed)
+        refused = objections(source, fixed)
         if source:
             cell.source = source
         other = unreadable or render(last)
-        alternative = other if other != source and not refusal(other, fixed) else None
+        alternative = other if other != source and not objections(other, fixed) else None
         cell.metadata["course"] = {"names": list(task.names), "alternative": alternative, "refused": refused}
         if not refused and not unreadable:
             loaded.update({name: part.source for part in first for name in part.names})
@@ -353,11 +326,3 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
             if parts:
                 write_answer(cell, parts)
     return notebook
-
-
-def refusal(source: str, fixed: frozenset[str]) -> list[str]:
-    """The objections to an answer; code that Python cannot read is no objection here: running it will say so."""
-    try:
-        return objections(source, fixed)
-    except (SyntaxError, ValueError):
-        return []

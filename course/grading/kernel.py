@@ -55,7 +55,6 @@ class Manager(AsyncKernelManager):
     """Starts the kernel in the sandbox; sockets and connection file lie in the scratch folder, not on the network."""
 
     sandboxed = Bool(True)
-    scratch = Any()
     limits = Any()
 
     def __init__(self, scratch: Path, limits: Limits, sandboxed: bool, ports: dict[str, int]):
@@ -65,7 +64,7 @@ class Manager(AsyncKernelManager):
         super().__init__(
             kernel_name="", transport="ipc", ip=f"{scratch}/k", connection_file=file, context=context, **ports
         )
-        self.scratch, self.limits, self.sandboxed = scratch, limits, sandboxed
+        self.limits, self.sandboxed = limits, sandboxed
 
     @property
     def kernel_spec(self) -> KernelSpec:

@@ -26,7 +26,7 @@ from course.files import write_json, write_whole
 
 from .answers import assemble
 from .layout import Chapter, Course, GradingError, configure, digest
-from .release import nbgrader_ready, reason
+from .release import convert, nbgrader_ready
 from .sandbox import Limits
 from .submissions import Unreadable, one_line, read
 
@@ -76,8 +76,6 @@ def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bo
 def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> tuple[list[str], int]:
     """Run nbgrader on the assembled notebook; the guard's notes, and the number of cells that ran into a limit."""
     from nbgrader.converters import Autograde
-    from nbgrader.converters.base import NbGraderException
-    from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import CheckCellMetadata, LimitOutput
 
     from .decisions import SaveGrades, answers_of
@@ -92,11 +90,7 @@ def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sa
     config.GuardedExecute.sandboxed = sandboxed
     before = course.of_student("autograded", student, chapter)
     config.SaveGrades.answers_before = answers_of(read(before)) if before.exists() else {}
-    with nbgrader_ready() as errors:
-        try:
-            Autograde(coursedir=CourseDirectory(config=config), config=config, force=True).start()
-        except (NbGraderException, SystemExit) as error:
-            raise GradingError(reason(errors, error)) from error
+    convert(Autograde, config, "nbgrader")
     graded = read(course.of_student("autograded", student, chapter))
     told = graded.metadata["course"]
     return list(told["notes"]), int(told["lost"])

@@ -94,22 +94,13 @@ def sandboxed(command: list[str], limits: Limits, readable: Path | None = None) 
     its own, which the kernel must allow.
     """
     bubblewrap = required("bwrap")
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "HOME": "/tmp/home",
-        "USER": "student",  # the user id that root lends has no name, and libraries ask for one
-        "LOGNAME": "student",
-        "IPYTHONDIR": "/tmp/home/.ipython",
-        "MPLCONFIGDIR": "/tmp/home/.matplotlib",
-        "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "COURSE_DEVICE": "cpu",
-        "COURSE_QUIET": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
-    call = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items())]
+    environment = (  # with a user's name, which libraries ask for: the user id that root lends has none
+        "HOME=/tmp/home USER=student LOGNAME=student LANG=C.UTF-8 IPYTHONDIR=/tmp/home/.ipython "
+        "MPLCONFIGDIR=/tmp/home/.matplotlib OMP_NUM_THREADS=1 CUDA_VISIBLE_DEVICES= COURSE_DEVICE=cpu COURSE_QUIET=1 "
+        "PYTHONDONTWRITEBYTECODE=1 PYDEVD_DISABLE_FILE_VALIDATION=1"
+    )
+    path = f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"
+    call = ["/usr/bin/env", "-i", path, *environment.split()]
     call += [bubblewrap, "--die-with-parent", "--new-session", "--unshare-net", "--unshare-pid", "--unshare-ipc"]
     call += ["--unshare-uts", "--unshare-cgroup-try"]
     for path in (*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)):

@@ -113,16 +113,17 @@ def ends_with(stem: str, chapter: Chapter) -> bool:
 
 def chapter_of(path: Path, known: Signatures) -> Chapter:
     """The chapter that a file answers, by its content or else by its name; a :class:`GradingError` if neither tells."""
-    stem, unreadable = stem_of(path), None
-    by_name = [chapter for chapter in known if stem == chapter.name or ends_with(stem, chapter)]
+    stem = stem_of(path)
+    named = [chapter for chapter in known if len(known) == 1 or stem == chapter.name or ends_with(stem, chapter)]
     try:
-        recognised = recognise(read(path), known)
-    except Unreadable as error:
-        recognised, unreadable = None, error
-    chapter = recognised or next(iter(by_name), None) or (next(iter(known)) if len(known) == 1 else None)
-    if chapter is None:
-        raise unreadable or GradingError(f"{path}: no chapter is recognised; name it with --chapter part/chapter")
-    return chapter
+        chapter = recognise(read(path), known)
+    except Unreadable:
+        if not named:
+            raise
+        chapter = None
+    if chapter is None and not named:
+        raise GradingError(f"{path}: no chapter is recognised; name it with --chapter part/chapter")
+    return chapter or named[0]
 
 
 def owner_of(course: Course, path: Path, inside: Path | None) -> str:
@@ -153,13 +154,10 @@ class Collected:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def note(self, text: object) -> None:
-        self.notes.append(one_line(text))
 
-    def problem(self, path: Path, error: Exception) -> None:
-        """Tell what is wrong with one file: a stranger's, so that it may be anything."""
-        kind = "" if isinstance(error, GradingError) else f"{path}: {type(error).__name__}: "
-        self.problems.append(one_line(f"{kind}{error}"))
+def told(path: Path, error: Exception) -> str:
+    """What is wrong with one file: a stranger's, so that it may be anything."""
+    return str(error) if isinstance(error, GradingError) else f"{path}: {type(error).__name__}: {error}"
 
 
 def newest(
@@ -172,8 +170,7 @@ def newest(
     for given in paths:
         inside = given if given.is_dir() else None
         files, others = found_at(given)
-        for path in others:
-            result.note(f"{path}: left out, it is no notebook (.ipynb)")
+        result.notes += [f"{path}: left out, it is no notebook (.ipynb)" for path in others]
         for path in files:
             try:
                 status = path.stat()
@@ -190,10 +187,10 @@ def newest(
                     )
                 older, newer = sorted([chosen.get(key, path), path], key=lambda file: file.stat().st_mtime)
             except Exception as error:  # whatever it breaks, the others are collected
-                result.problem(path, error)
+                result.problems.append(told(path, error))
                 continue
             if older != newer:
-                result.note(f"{older}: not used, {newer.name} is newer and for the same student and chapter")
+                result.notes.append(f"{older}: not used, {newer.name} is newer and for the same student and chapter")
             chosen[key] = newer
     return chosen
 
@@ -209,10 +206,12 @@ def collect(course: Course, paths: list[Path], student: str | None = None, chapt
         try:
             how = put(path, course.of_student("collected", name, answers))
         except OSError as error:
-            result.problem(path, error)
+            result.problems.append(told(path, error))
             continue
         result.submissions.append((name, answers))
-        result.note(f"{name} {answers}: {path} {how}")
+        result.notes.append(f"{name} {answers}: {path} {how}")
+    result.notes = [one_line(note) for note in result.notes]
+    result.problems = [one_line(problem) for problem in result.problems]
     return result
 
 

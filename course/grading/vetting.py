@@ -39,8 +39,8 @@ DUNDERS = words(
     __enter__ __exit__ __name__ __class__ __doc__ __version__ __add__ __sub__ __mul__ __matmul__ __neg__ __lt__ __hash__
     """
 )
-LEVELS = 150  # of a syntax tree; what reads trees recurses, and Python allows it about 220
 UNDERSCORED = words("_replace _asdict _fields _make")  # namedtuple's public names
+LEVELS = 150  # of a syntax tree; what reads trees recurses, and Python allows it about 220
 
 
 class TooDeep(ValueError):
@@ -204,7 +204,7 @@ def imported_names(tree: ast.AST) -> set[str]:
 
 
 def objections(source: str, provided: frozenset[str] = frozenset()) -> list[str]:
-    """What speaks against running `source`; empty for an honest answer.
+    """What speaks against running `source`; empty for an honest answer, and for what is no Python and will not run.
 
     `provided` are names that the notebook itself imports or defines: an answer may use them, but not change them.
     """
@@ -212,6 +212,8 @@ def objections(source: str, provided: frozenset[str] = frozenset()) -> list[str]
         tree = parsed(source)
     except TooDeep as error:
         return [str(error)]
+    except (SyntaxError, ValueError):
+        return []
     reader = _Reader(imported_names(tree) | provided | {"torch", "np", "numpy"})
     reader.visit(tree)
     return [f"line {line}: {reason}" for line, reason in sorted(set(reader.found))]

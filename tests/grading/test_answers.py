@@ -106,11 +106,6 @@ def test_a_syntax_error_elsewhere_costs_nothing(put_together, submitted):
     assert [cell_of(assembled, name).source for name in ANSWERS] == list(ANSWERS.values())
 
 
-def test_lines_for_ipython_are_left_out(put_together, submitted):
-    cell_of(submitted, "mean").source = "%%time\n!pip list\n%matplotlib inline\nmean?\n" + ANSWERS["mean"]
-    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
-
-
 @pytest.mark.parametrize("line", ["# divide by n?", "'mean of x?'", 'text = """\n%d rows\n"""'])
 def test_a_question_in_an_answer_stays(put_together, submitted, line):
     head, body = ANSWERS["mean"].split("\n", 1)
@@ -119,14 +114,13 @@ def test_a_question_in_an_answer_stays(put_together, submitted, line):
     assert cell_of(put_together(submitted), "mean").source == answer
 
 
-@pytest.mark.parametrize("after", ["mean.checked = True", "mean.__doc__ = 'x'", "cache = {}\ncache[mean] = 1"])
-def test_an_attribute_or_an_entry_is_no_definition(put_together, submitted, after):
-    cell_of(submitted, "mean").source = ANSWERS["mean"] + "\n" + after
-    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
-
-
-def test_statements_at_the_top_level_are_not_run(put_together, submitted):
-    cell_of(submitted, "mean").source = "torch.allclose = lambda *a: True\n" + ANSWERS["mean"] + "\nprint(mean([1]))"
+@pytest.mark.parametrize(
+    "before", ["", "%%time\n!pip list\n%matplotlib inline\nmean?", "torch.allclose = lambda *a: True"]
+)
+@pytest.mark.parametrize("after", ["mean.checked = True", "cache = {}\ncache[mean] = 1", "print(mean([1]))"])
+def test_what_defines_no_name_is_left_out(put_together, submitted, before, after):
+    """Lines for IPython, an attribute or an entry, calls."""
+    cell_of(submitted, "mean").source = f"{before}\n{ANSWERS['mean']}\n{after}"
     assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
 
 
@@ -205,43 +199,27 @@ def test_an_answer_nested_too_deeply_costs_its_own_marks(parts, levels, put_toge
     assert cell_of(assembled, "last").metadata.course.refused == []
 
 
-def test_the_source_of_a_statement_is_cut_by_bytes():
-    source = "é = 1; ü = 'ö'; ä = (2,\n    3); x = 4\r\n@f\r\ndef g():\r\n    return 'ß'"
-    assert [part.source for part in statements(source)] == [
-        "é = 1",
-        "ü = 'ö'",
-        "ä = (2,\n    3)",
-        "x = 4",
-        "@f\ndef g():\n    return 'ß'",
-    ]
-
-
-def test_photographs_of_a_written_answer_are_kept(put_together, submitted):
-    first = cell_of(submitted, "why")
-    first.source, first.attachments = "See ![](attachment:image.png)", {"image.png": {"image/png": "QUFB"}}
-    second = new_markdown_cell("and ![](attachment:image.png)", attachments={"image.png": {"image/png": "QkJC"}})
+def test_photographs_of_a_written_answer_are_kept_under_plain_names(put_together, submitted):
+    first, name = cell_of(submitted, "why"), "My é (1).png"
+    first.source = "See ![](attachment:My%20%C3%A9%20(1).png), ![](attachment:gone.png)"
+    first.attachments = {name: {"image/png": "QUFB"}}
+    second = new_markdown_cell(f"and ![](attachment:{name})", attachments={name: {"image/png": "QkJC"}})
     submitted.cells.insert(position_of(submitted, "why") + 1, second)
     cell = cell_of(put_together(submitted), "why")
-    assert cell.source == "See ![](attachment:image.png)\n\nand ![](attachment:1-image.png)"
-    assert cell.attachments == {"image.png": {"image/png": "QUFB"}, "1-image.png": {"image/png": "QkJC"}}
-
-
-def test_a_photograph_may_have_any_name(put_together, submitted):
-    cell = cell_of(submitted, "why")
-    cell.source = "![](attachment:My%20d%C3%A9rivation%20(1).png) ![](attachment:gone.png)"
-    cell.attachments = {"My dérivation (1).png": {"image/png": "QUFB"}}
-    cell = cell_of(put_together(submitted), "why")
-    assert cell.source == "![](attachment:My_d_rivation__1_.png) ! [](attachment:gone.png)"
-    assert cell.attachments == {"My_d_rivation__1_.png": {"image/png": "QUFB"}}
+    plain = "My____1_.png"
+    assert cell.source == f"See ![](attachment:{plain}), ! [](attachment:gone.png)\n\nand ![](attachment:1-{plain})"
+    assert cell.attachments == {plain: {"image/png": "QUFB"}, f"1-{plain}": {"image/png": "QkJC"}}
 
 
 def test_nothing_at_all(put_together, released):
     assert cell_of(put_together(new_notebook()), "mean").source == cell_of(released, "mean").source
 
 
-def test_decorators_belong_to_a_definition():
-    (found,) = statements("@first\n@second(\n    1\n)\ndef f():\n    return 1")
-    assert found.source.startswith("@first")
+def test_a_statement_is_cut_out_by_bytes_with_its_decorators():
+    source = "é = 1; ü = 'ö'; ä = (2,\n    3)\r\n@first\r\n@second(\r\n    1\r\n)\r\ndef g():\r\n    return 'ß'"
+    *plain, decorated = [part.source for part in statements(source)]
+    assert plain == ["é = 1", "ü = 'ö'", "ä = (2,\n    3)"]
+    assert decorated == "@first\n@second(\n    1\n)\ndef g():\n    return 'ß'"
     source = "def broken(:\n\n@first\n@second\ndef f():\n    return 1\n"
     assert [name for part in statements(source) for name in part.names] == ["f"]
     assert [number for number, _ in parsable_parts(source)] == [2]

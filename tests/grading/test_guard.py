@@ -119,10 +119,8 @@ def test_a_global_statement_stays_in_the_answers_space(guarded):
 
 
 def test_the_source_of_an_answer_can_be_read(guarded):
-    assert (
-        guarded("def f(x):\n    return 1", "import inspect\nassert 'return 1' in inspect.getsource(f)")["told"]
-        == [""] * 4
-    )
+    test = "import inspect\nassert 'return 1' in inspect.getsource(f)"
+    assert guarded("def f(x):\n    return 1", test)["told"] == [""] * 4
 
 
 def test_a_test_may_replace_what_it_likes_and_put_it_back(guarded):

@@ -92,21 +92,12 @@ def test_only_images_are_kept_of_attachments():
     assert harmless_attachments(given) == {"a.png": {"image/png": PIXEL}}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "![x](attachment:b.png)",
-        "![x](attachment:)",
-        "![](attachment:aXpng)",
-        "![x](attachment:a.png 'b')",
-        "![x](attachment:a.png.b)",
-    ],
-)
-def test_of_images_only_the_attached_stay(text):
+@pytest.mark.parametrize("name", ["b.png", "", "aXpng", "a.png 'b'", "a.png.b"])
+def test_of_images_only_the_attached_stay(name):
     """nbconvert refuses a notebook that names a missing attachment."""
     assert harmless_text("![x](attachment:a.png)", ["a.png"]) == "![x](attachment:a.png)"
     for attached in ([], ["a.png"]):
-        assert "<img" not in markdown2html(harmless_text(text, attached))
+        assert "<img" not in markdown2html(harmless_text(f"![x](attachment:{name})", attached))
 
 
 def test_a_formula_stays_the_same_formula():

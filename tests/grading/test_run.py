@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import COURSE
+from conftest import COURSE, course_grade
 from fixture_course import ANSWERS, make, submission
 from nbgrader.api import Gradebook
 
@@ -119,29 +119,14 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
 FILES = {"Zo_": os.fsdecode(b"Zo\xeb"), "né_line": "né\nline"}  # the names of files, where they are other ones
 BROKEN = {"broken", "listed"}
 EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
-    "full": (2, 3, 1),
-    "empty": (0, 0, 0),
-    "patched": (0, 0, 1),
-    "inside": (0, 0, 1),
-    "split": (2, 3, 1),
-    "edited": (0, 0, 1),
-    "twice": (2, 3, 1),
-    "hidden": (0, 0, 1),
-    "unreadable": (0, 0, 1),
-    "writes": (0, 0, 1),
-    "reads": (2, 3, 1),
-    "bomb": (2, 3, 1),
-    "loop": (2, 3, 0),
-    "refused": (0, 0, 1),
-    "deep": (0, 0, 1),
-    "nulls": (2, 3, 1),
-    "attachment": (2, 3, 1),
-    "lone": (0, 0, 1),
-    "Zo_": (2, 3, 1),
-    "né_line": (2, 3, 1),
-    "raises": (2, 3, 1),
-    "exits": (0, 0, 1),
-    "warns": (2, 3, 1),
+    student: marks
+    for marks, students in {
+        (2, 3, 1): "full split twice reads bomb raises warns nulls attachment Zo_ né_line",
+        (0, 0, 1): "patched inside edited hidden unreadable writes exits refused deep lone",
+        (2, 3, 0): "loop",
+        (0, 0, 0): "empty",
+    }.items()
+    for student in students.split()
 }
 
 
@@ -155,18 +140,15 @@ def graded(released_course, released, tmp_path_factory):
         nbformat.write(notebook, folder / f"{FILES.get(name, name)}.ipynb")
     (folder / "broken.ipynb").write_text("{this is no notebook")
     os.mkfifo(folder / "pipe.ipynb")
-    command = [COURSE, "grade", "run", folder, "--course", released_course.root, "--grading", root / "grading", *LIMITS]
-    command = [str(word) for word in [*command, "--jobs", "2"]]
+    course = Course.at(released_course.root, root / "grading")
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
-    return Course.at(released_course.root, root / "grading"), done, marker
+    return course, course_grade(course, "run", folder, *LIMITS, "--jobs", 2, env=environment), marker
 
 
 @pytest.fixture(scope="module")
 def marks(graded):
     course, _, _ = graded
-    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
-    text = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
+    text = course_grade(course, "export").stdout
     table: dict[str, dict[str, dict]] = {}
     for row in csv.DictReader(io.StringIO(text)):
         table.setdefault(row["student"], {})[row["task"]] = row
@@ -222,8 +204,7 @@ def test_what_the_grader_saw_is_told(graded, chapter):
 
 def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter):
     course, _, _ = graded
-    command = [COURSE, "grade", "feedback", "--course", course.root, "--grading", course.grading]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    done = course_grade(course, "feedback")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(EXPECTED)
     deep = course.of_student("feedback", "deep", chapter, ".html").read_text()
@@ -270,8 +251,7 @@ def test_a_page_that_cannot_be_made_is_told_and_the_others_are_written(graded, c
     for student in EXPECTED.keys() - {"full", "empty"}:
         course.of_student("records", student, chapter, ".json").unlink()
     course.of_student("autograded", "empty", chapter).write_text("broken")
-    command = [COURSE, "grade", "feedback", "--course", course.root, "--grading", course.grading]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    done = course_grade(course, "feedback")
     assert done.returncode == 1
     assert re.fullmatch(r"course: empty start/basics: .*\n", done.stderr)
     assert done.stdout == f"{course.of_student('feedback', 'full', chapter, '.html')}\n"
@@ -279,16 +259,13 @@ def test_a_page_that_cannot_be_made_is_told_and_the_others_are_written(graded, c
 
 def test_a_second_run_grades_nothing_again(graded):
     course, _, _ = graded
-    command = [COURSE, "grade", "run", "--course", course.root, "--grading", course.grading, *LIMITS]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    done = course_grade(course, "run", *LIMITS)
     assert f"{len(BROKEN)} to grade, {len(EXPECTED)} graded before" in done.stdout  # the broken ones are tried again
 
 
 def test_totals(graded, tmp_path):
     course, _, _ = graded
-    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
-    command += ["--totals", tmp_path / "totals.csv"]
-    subprocess.run([str(word) for word in command], check=True)
+    assert course_grade(course, "export", "--totals", tmp_path / "totals.csv").returncode == 0
     text = (tmp_path / "totals.csv").read_bytes()
     assert text.startswith("\ufeffstudent,part,chapter".encode())
     lines = text.decode("utf-8-sig").splitlines()

@@ -6,8 +6,9 @@ import nbformat
 import pytest
 from fixture_course import submission
 
+from course.files import write_whole
 from course.grading import submissions
-from course.grading.layout import Chapter, GradingError
+from course.grading.layout import GradingError
 from course.grading.submissions import chapter_of, collect, find, owner_of, read, signatures, student_name
 
 
@@ -168,26 +169,20 @@ def test_the_solutions_are_read_once_for_all_files(course, notebook, tmp_path, m
     assert len(opened) == 3 + len(course.chapters())
 
 
-def with_entry(notebook, entry):
-    """The notebook with something else as nbgrader's entry of the first answer."""
-    notebook = nbformat.from_dict(notebook)
-    next(cell for cell in notebook.cells if "def mean" in cell.source).metadata["nbgrader"] = entry
-    return notebook
-
-
-@pytest.mark.parametrize("entry", ["text", ["list"], 3, {"grade_id": ["mean"]}, {"grade_id": {"a": 1}}], ids=str)
-def test_a_damaged_entry_of_nbgrader_is_told(entry, course, notebook, tmp_path):
+@pytest.mark.parametrize(
+    "entry", [None, {}, "text", ["list"], 3, {"grade_id": ["mean"]}, {"grade_id": {"a": 1}}], ids=str
+)
+def test_of_nbgraders_entries_null_is_none_and_a_damaged_one_is_told(entry, course, notebook, tmp_path):
     (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     put(notebook, tmp_path / "all" / "ada.ipynb")
-    put(with_entry(notebook, entry), tmp_path / "all" / "bob.ipynb")
+    notebook.cells[3].metadata["nbgrader"] = entry
+    path = put(notebook, tmp_path / "all" / "bob.ipynb")
+    (tmp_path / "all/zoe.ipynb").write_text("broken")
     result = collect(course, [tmp_path / "all"])
-    assert [student for student, _ in result.submissions] == ["ada"]
-    assert "bob.ipynb is no readable notebook (ValueError: cell 3: nbgrader's entry is" in result.problems[0]
-
-
-def test_an_empty_entry_of_nbgrader_is_none(notebook, tmp_path):
-    for entry in (None, {}, ""):
-        assert "nbgrader" not in read(put(with_entry(notebook, entry), tmp_path / "ada.ipynb")).cells[3].metadata
+    assert [student for student, _ in result.submissions] == (["ada"] if entry else ["ada", "bob"])
+    told = f"{path.name} is no readable notebook (ValueError: cell 3: nbgrader's entry is {entry!r})"
+    assert result.problems[:-1] == ([told] if entry else [])
+    assert "zoe.ipynb is no readable notebook" in result.problems[-1]
 
 
 def test_a_notebook_longer_than_any_answer_is_not_read(notebook, tmp_path):
@@ -196,19 +191,15 @@ def test_a_notebook_longer_than_any_answer_is_not_read(notebook, tmp_path):
         read(put(notebook, tmp_path / "long.ipynb"))
 
 
-def test_a_pipe_and_a_file_that_may_not_be_read_stop_nothing(course, chapter, notebook, tmp_path, monkeypatch):
+def test_a_pipe_and_a_file_that_cannot_be_copied_stop_nothing(course, chapter, notebook, tmp_path):
     put(notebook, tmp_path / "all" / "ada.ipynb")
     os.mkfifo(tmp_path / "all" / "pipe.ipynb")
-    locked = put(notebook, tmp_path / "all" / "locked.ipynb")
-    monkeypatch.setattr(
-        submissions,
-        "put",
-        lambda path, target, real=submissions.put: real(path if path != locked else tmp_path, target),
-    )
+    put(notebook, tmp_path / "all" / "stuck.ipynb")
+    write_whole(course.grading / "collected" / "stuck", "a file, where a folder is to be made")
     result = collect(course, [tmp_path / "all"])
     assert result.submissions == [("ada", chapter)]
     assert result.problems[0] == f"{tmp_path}/all/pipe.ipynb is no regular file"
-    assert "locked.ipynb: IsADirectoryError" in result.problems[1]
+    assert f"{tmp_path}/all/stuck.ipynb: NotADirectoryError: " in result.problems[1]
 
 
 def test_a_name_of_any_bytes_is_told_on_one_line(course, chapter, notebook, tmp_path):
@@ -226,12 +217,3 @@ def test_a_broken_file_is_named(text, tmp_path):
     path.write_text(text, encoding="latin1")
     with pytest.raises(GradingError, match=r"broken\.ipynb is no readable notebook"):
         read(path)
-
-
-def test_an_unknown_file_is_a_problem_not_an_end(course, chapter, notebook, tmp_path):
-    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
-    put(notebook, tmp_path / "all/ada.ipynb")
-    (tmp_path / "all/zoe.ipynb").write_text("broken")
-    result = collect(course, [tmp_path / "all"])
-    assert result.submissions == [("ada", Chapter("start", "basics"))]
-    assert "zoe.ipynb" in result.problems[0]
