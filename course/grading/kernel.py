@@ -6,7 +6,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL
@@ -39,16 +39,15 @@ def listening(scratch: Path) -> Iterator[dict[str, int]]:
     The "port" of a channel is that number. The kernel listens on what it inherits and sees no path to it, so that no
     submission can put anything else where the grader connects, at first or after a connection was lost.
     """
-    sockets = {name: socket.socket(socket.AF_UNIX) for name in port_names}
-    try:
-        for channel in sockets.values():
+    ports = {}
+    with ExitStack() as until_started:
+        for name in port_names:
+            channel = until_started.enter_context(socket.socket(socket.AF_UNIX))
             channel.bind(f"{scratch}/k-{channel.fileno()}")
             channel.listen()
             channel.setblocking(False)
-        yield {name: channel.fileno() for name, channel in sockets.items()}
-    finally:
-        for channel in sockets.values():
-            channel.close()
+            ports[name] = channel.fileno()
+        yield ports
 
 
 class Manager(AsyncKernelManager):

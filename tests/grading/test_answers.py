@@ -136,9 +136,8 @@ def test_a_helper_is_loaded_once_unless_it_changes(put_together, submitted):
     assembled = put_together(submitted)
     assert "def helper" in cell_of(assembled, "mean").source
     assert "def helper" not in cell_of(assembled, "centred").source
-    cell_of(
-        submitted, "centred"
-    ).source = "def helper(x):\n    return x.sum()\ndef centred(x):\n    return x - helper(x)"
+    changed = "def helper(x):\n    return x.sum()\ndef centred(x):\n    return x - helper(x)"
+    cell_of(submitted, "centred").source = changed
     assert "x.sum()" in cell_of(put_together(submitted), "centred").source
 
 

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from fixture_course import ANSWERS, make, submission
 from nbgrader.api import Gradebook
 
 from course.files import write_json, write_whole
+from course.grading import run
 from course.grading.layout import Course
 from course.grading.release import nbgrader_ready
 from course.grading.run import Record, is_due, key_of, record_of
@@ -85,7 +85,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         cell.metadata["nbgrader"] = None
     listed = submission(released)
     listed.cells[1].metadata["nbgrader"] = {"grade_id": ["imports"]}
-    lone = "def mean(x):\n    print('\\ud800')\n    raise ValueError('\\ud800\\nforged  start/basics  6 of 6')"
+    lone = "def mean(x):\n    print('\\ud800')\n    raise ValueError('\\ud800')"
     return {
         "full": full,
         "empty": nbformat.from_dict(released),
@@ -165,7 +165,6 @@ def test_one_broken_submission_does_not_stop_the_others(graded):
     assert done.stderr == f"course grade: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
     assert r"/n\xe9\nline.ipynb collected" in done.stdout
     assert r"/Zo\udceb.ipynb collected" in done.stdout
-    assert not re.search("^forged", done.stdout, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("student", EXPECTED)
@@ -287,6 +286,14 @@ def test_only_what_ran_into_a_limit_is_graded_again_with_a_larger_one(lost, seco
     assert is_due(course, "ada", chapter, new) is due
 
 
+def test_a_note_is_one_line_that_can_be_stored(course, chapter, released, monkeypatch):
+    write_whole(course.of_student("collected", "ada", chapter), nbformat.writes(released))
+    monkeypatch.setattr(run, "autograde", lambda *_: (["x\nforged  start/basics  6 of 6 \ud800"], 0))
+    monkeypatch.setattr(run, "scores", lambda *_: (0.0, 12.0, []))
+    run.grade(course, "ada", chapter, Limits(), True)
+    assert record_of(course, "ada", chapter).notes == [r"x\nforged  start/basics  6 of 6 \ud800"]
+
+
 def test_a_decision_stands_while_the_answer_is_the_same(grade, course, chapter, released, tmp_path):
     file = tmp_path / "ada.ipynb"
     wrong = answers(last="def last(items):\n    return items[0]")
@@ -318,14 +325,14 @@ def test_a_killed_run_is_continued(course, chapter, released, tmp_path):
     for name, given in {"a": ANSWERS, "b": slow, "c": ANSWERS}.items():
         nbformat.write(submission(released, given), folder / f"{name}.ipynb")
     command = [str(word) for word in [COURSE, "grade", "run", folder, "--course", course.root]]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     record = course.of_student("records", "a", chapter, ".json")
     deadline = time.monotonic() + 60
     while not record.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)  # in the middle of b
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    killed.kill()
+    killed.wait()
     assert record_of(course, "b", chapter) is None
     first = record.stat().st_mtime_ns
     done = subprocess.run(command, capture_output=True, text=True)
