@@ -120,13 +120,12 @@ def call(work: list[Stage], kept: Path, out: Path, end: float, *, force: bool = 
                 status = run(stage, left, log)
                 if status == DONE and not stage.written(kept):
                     status = f"failed: it wrote no {stage.result}"
-                state[stage.name] = {"status": status, "digest": stage.digest()}
-                write_json(note, state)
-                deliver(kept, out)
             statuses[stage.name] = status
+            state[stage.name] = {"status": status, "digest": stage.digest()}
+            write_json(note, state)
+            deliver(kept, out)
             print(f"{stage.name}: {status}, {time.monotonic() - started:.0f} s", flush=True)
     finally:
-        deliver(kept, out)
         archive(kept, out)
     failed = [name for name, status in statuses.items() if status not in (DONE, LATE, NOT_BEGUN)]
     if failed:
