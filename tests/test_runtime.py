@@ -99,7 +99,7 @@ def test_autocast_only_where_bfloat16_is_quick(monkeypatch):
     assert isinstance(runtime.autocast("cuda:0", enabled=False), nullcontext)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_autocast_on_a_gpu():
     x = torch.rand(4, 4, device="cuda")
     with runtime.autocast(x.device):

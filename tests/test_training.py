@@ -704,7 +704,7 @@ def test_the_progress_bar_is_quiet_in_continuous_integration(monkeypatch, ci):
     assert ("regression" in terminal.getvalue()) == (not ci)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_between_two_looks_a_gpu_never_waits():
     model = nn.Linear(64, 64, device="cuda")
     x = torch.rand(32, 64, device="cuda")

@@ -3,7 +3,7 @@
 Each directive writes Markdown from a file or from `course` and lets the page's own parser read it:
 
     {result} <recipe>      book/results/<recipe>-quick.json and -full.json; what was not run says so
-    {benchmark} <name>     book/results/bench-<name>.json, written by `make bench`
+    {benchmark} <name>     book/results/bench-<name>.json, written by `make bench` or `make gpu`
     {licences}             the data sets and their licences, from the registry
     {machine}              processor, system and versions: where the notebooks of this build ran
 """
@@ -137,7 +137,8 @@ def benchmark_markdown(name: str, folder: Path) -> str:
     path = folder / f"bench-{name}.json"
     head = ("measured", "against", "course", "peer", "ratio", "wanted")
     if not path.exists():
-        return table(head, [(NOT_YET, "", "", "", "", "")]) + "\n`make bench` runs it.\n"
+        command = "make gpu" if name == "gpu" else "make bench"
+        return table(head, [(NOT_YET, "", "", "", "", "")]) + f"\n`{command}` runs it.\n"
     result = json.loads(path.read_text(encoding="utf8"))
     rows = []
     for row in result["rows"]:

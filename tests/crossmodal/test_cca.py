@@ -319,7 +319,7 @@ def test_gradients_are_not_recorded():
     assert not CCA(2).fit(x, y).transform(x, y)[0].requires_grad
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gpu_equals_cpu(dtype):
     x, y = (torch.from_numpy(view).to(dtype) for view in pair(5000, 30, 20))

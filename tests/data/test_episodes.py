@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_episodes_and_another_gives_others():
     assert not torch.equal(first[1].support_x, EpisodeSampler(data, 5, 1, 3, tasks=4, seed=6)[2].support_x)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_the_same_seed_gives_the_same_episodes_on_a_gpu():
     data = labelled([20] * 30, shape=(2, 3))
     here, there = (EpisodeSampler(data, 5, 2, 3, tasks=4, seed=1, device=device)[5] for device in ("cpu", "cuda"))

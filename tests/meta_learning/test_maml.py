@@ -397,7 +397,7 @@ print(peak() - before)
 # --- on a GPU
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("way", ["auto", *WAYS])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_gpu_computes_the_same(name, way):
