@@ -14,17 +14,19 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
-from course import data, runtime, training
+from course import data, runtime
 from course.data import Episode, EpisodeSampler, LabelledSet
-from course.meta_learning.maml import MAML, MAMLConfig, adapted_predictions
+from course.meta_learning.baselines import best_rate, fine_tuning, nearest_neighbour, pretrain, with_new_head
+from course.meta_learning.evaluation import evaluate
+from course.meta_learning.maml import MAML, MAMLConfig
 from course.metrics import interval95
 from course.representation.cnn import Conv4
 from course.reproduce.results import (
@@ -170,71 +172,32 @@ class Recipe:
 
     def pretrain(self, filters: int, seed: int) -> Conv4:
         """The competitor's network: it learns to name all training characters, without episodes."""
-        characters, batch = self.splits["train"], -(-self.config.naming_batch // self.processes)
+        characters, steps = self.splits["train"], self.config.naming_steps
         namer = self.conv4(len(characters.classes), filters, seed)
-
-        batches = data.Batches(len(characters), batch, seed=seed, device=self.device)
-
-        def closure(step: int) -> Tensor:
-            chosen = batches[step]
-            loss = F.cross_entropy(namer(characters.x[chosen].float() / 255), characters.y[chosen])
-            loss.backward()
-            return loss.detach()
-
         optimizer = torch.optim.Adam(namer.parameters(), lr=self.config.naming_rate)
-        training.fit(
-            namer, closure, **self.options(f"naming-{filters}-filters-seed-{seed}", self.config.naming_steps, optimizer)
-        )
+        options = self.options(f"naming-{filters}-filters-seed-{seed}", steps, optimizer)
+        pretrain(namer, characters, batch_size=-(-self.config.naming_batch // self.processes), seed=seed, **options)
         return namer
 
     def measure(self, n_way: int, settings: MAMLConfig, seed: int) -> dict[str, Tensor]:
         """The accuracy of every method on the same test tasks, ``[episodes]`` each, by name."""
         maml, namer = self.meta_learn(n_way, settings, seed), self.pretrain(settings.filters, seed)
-        classifier = self.conv4(n_way, settings.filters, seed)
-        steps = self.config.fine_tuning_steps
-        validation = self.episodes("validation", n_way, self.config.test_queries, self.config.validation_tasks, seed)[0]
+        start, config = with_new_head(namer, n_way), self.config
 
-        def on_validation(rate: float) -> float:
-            return fine_tuned(classifier, namer, validation, rate, steps).mean().item()
+        def fine_tuned(rate: float) -> Callable[[Episode], Tensor]:
+            return fine_tuning(start, lr=rate, steps=config.fine_tuning_steps)
 
-        rate = max(self.config.fine_tuning_rates, key=on_validation)
+        validation = self.episodes("validation", n_way, config.test_queries, config.validation_tasks, seed)
+        rate = best_rate(config.fine_tuning_rates, fine_tuned, validation, config.validation_tasks)
         methods: dict[str, Callable[[Episode], Tensor]] = {
-            "MAML": lambda episode: maml.scores(episode, maml.predictions(episode)),
-            "nearest in pixels": lambda episode: nearest(episode, lambda images: images.flatten(1)),
-            "pretrained, nearest": lambda episode: nearest(episode, namer.embed),
-            "pretrained, fine-tuned": lambda episode: fine_tuned(classifier, namer, episode, rate, steps),
+            "MAML": maml.predictions,
+            "nearest in pixels": partial(nearest_neighbour, embed=nn.Flatten()),
+            "pretrained, nearest": partial(nearest_neighbour, embed=namer.embed),
+            "pretrained, fine-tuned": fine_tuned(rate),
         }
-        scores: dict[str, list[Tensor]] = {method: [] for method in methods}
-        test = self.episodes("test", n_way, self.config.test_queries, 20, seed)
-        numbers = range(-(-self.config.episodes // test.tasks))
-        for number in runtime.progress(numbers, desc=f"{n_way}-way, seed {seed}: test"):
-            episode = test[number]
-            for method, accuracy in methods.items():
-                scores[method].append(accuracy(episode).cpu())
-        return {method: torch.cat(values)[: self.config.episodes] for method, values in scores.items()}
-
-
-@torch.no_grad()
-def nearest(episode: Episode, embed: Callable[[Tensor], Tensor]) -> Tensor:
-    """Accuracy of the nearest neighbour by cosine on each task, ``[T]``; ``embed`` maps images to rows ``[n, d]``."""
-    predictions = []
-    for support, labels, query in zip(episode.support_x, episode.support_y, episode.query_x, strict=True):
-        vectors = F.normalize(embed(torch.cat([support, query])), dim=1)
-        similarity = vectors[len(support) :] @ vectors[: len(support)].T
-        predictions.append(labels[similarity.argmax(1)])
-    return (torch.stack(predictions) == episode.query_y).float().mean(1)
-
-
-def fine_tuned(classifier: Conv4, namer: Conv4, episode: Episode, rate: float, steps: int) -> Tensor:
-    """Accuracy on each task, ``[T]``, of ``namer`` after gradient steps on the support set.
-
-    Its last layer, which names the training characters, is replaced by zeros in the shape of the ``classifier``'s.
-    """
-    start = {name: value.detach() for name, value in namer.named_parameters()}
-    for name, value in classifier.head.named_parameters():
-        start[f"head.{name}"] = torch.zeros_like(value)
-    scores = adapted_predictions(classifier, start, episode, loss=F.cross_entropy, lr=rate, steps=steps)
-    return (scores.argmax(-1) == episode.query_y).float().mean(1)
+        test = self.episodes("test", n_way, config.test_queries, 20, seed)
+        progress = runtime.progress(methods.items(), desc=f"{n_way}-way, seed {seed}: test")
+        return {method: evaluate(predict, test, config.episodes).values for method, predict in progress}
 
 
 def metric(name: str, runs: list[Tensor], paper: tuple[float, float] | tuple[None, None]) -> Metric:

@@ -13,11 +13,9 @@ import pytest
 import tiny_omniglot
 import torch
 
-from course.data import Episode
 from course.meta_learning.maml import MAMLConfig
-from course.representation.cnn import Conv4
 from course.reproduce import omniglot_maml
-from course.reproduce.omniglot_maml import OmniglotMAMLConfig, fine_tuned, metric, nearest
+from course.reproduce.omniglot_maml import OmniglotMAMLConfig, metric
 from course.reproduce.results import load_result
 
 QUICK = OmniglotMAMLConfig.quick()  # before a test puts something smaller in its place
@@ -105,36 +103,6 @@ def test_full_is_the_papers_setting():
     assert {maml.filters for maml in config.rows.values()} == {64}
     assert config.queries == 1 and not config.decay and config.episodes >= 600 and len(config.seeds) > 1
     assert QUICK.episodes >= 600
-
-
-def episode_of(split: str = "test", n_way: int = 5) -> Episode:
-    splits = {split: tiny_omniglot.load("omniglot", split=split)}
-    recipe = omniglot_maml.Recipe.__new__(omniglot_maml.Recipe)
-    recipe.splits = splits
-    return recipe.episodes(split, n_way, 2, 3, 0)[0]
-
-
-def test_nearest_finds_the_support_example_in_the_same_direction():
-    support = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    query = torch.tensor([[[9.0, 1.0], [0.1, 0.2], [0.1, 0.3], [2.0, 1.0]]])  # the second is near the first in length
-    episode = Episode(support, torch.tensor([[0, 1]]), query, torch.tensor([[0, 1, 1, 1]]))
-    assert nearest(episode, lambda x: x).tolist() == [0.75]
-
-
-def test_nearest_embeds_support_and_query_as_one_batch():
-    episode, sizes = episode_of(), []
-    nearest(episode, lambda images: sizes.append(len(images)) or images.flatten(1))
-    assert sizes == [5 + 10] * 3
-
-
-def test_fine_tuning_begins_with_a_last_layer_that_knows_nothing_and_keeps_the_network():
-    episode = episode_of()
-    namer = Conv4(22, filters=16, size=16, generator=torch.Generator().manual_seed(0))
-    classifier = Conv4(5, filters=16, size=16, generator=torch.Generator().manual_seed(1))
-    before = {name: value.clone() for name, value in namer.state_dict().items()}
-    assert fine_tuned(classifier, namer, episode, 0.3, 0).tolist() == pytest.approx([0.2] * 3)  # all scores are equal
-    assert fine_tuned(classifier, namer, episode, 0.3, 5).mean() > 0.5
-    assert all(value.equal(before[name]) for name, value in namer.state_dict().items())
 
 
 def test_the_interval_is_over_tasks_for_one_seed_and_over_seeds_for_more():
