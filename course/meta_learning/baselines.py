@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.data import Batches, Episode, LabelledSet
+from course.meta_learning.adaptation import Loss
 from course.meta_learning.evaluation import evaluate
-from course.meta_learning.maml import adapted_predictions
-from course.meta_learning.stacked import Loss
+from course.meta_learning.ways import adapted_predictions
 from course.training import History, fit
 
 
@@ -103,7 +103,7 @@ def fine_tuning(
 ) -> Callable[[Episode], Tensor]:
     """The learner that begins every task with the weights of ``network`` and takes gradient steps on the support set.
 
-    The arguments are those of :func:`course.meta_learning.maml.adapted_predictions`.
+    The arguments are those of :func:`course.meta_learning.ways.adapted_predictions`.
 
     Returns:
         A function from an episode to predictions ``[T, queries, ...]``; ``network`` stays as it is.
