@@ -18,11 +18,16 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from course.errors import CourseError
 from course.files import write_whole
 
 STATE = "state.json"
 FORMAT = 1
 Tree = Any  # dicts, lists and tuples of tensors, numbers, strings, booleans and None
+
+
+class CheckpointError(CourseError, ValueError):
+    """A checkpoint is damaged, or belongs to another run; the message says what to do."""
 
 
 def save(folder: Path, step: int, tree: Tree) -> None:
@@ -55,7 +60,7 @@ def load(folder: Path) -> Tree:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if a file of it is damaged, missing, or written by another version.
+        CheckpointError: if a file of it is damaged, missing, or written by another version.
     """
     if not exists(folder):
         raise FileNotFoundError(f"no checkpoint in {folder}: {STATE} is missing")
@@ -69,7 +74,7 @@ def load(folder: Path) -> Tree:
         return unpack(state["tree"], load_file(path))
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else error
-        raise ValueError(
+        raise CheckpointError(
             f"the checkpoint in {folder} cannot be read ({reason}): restore it from a copy, "
             "or delete the folder to begin again"
         ) from error
@@ -142,12 +147,12 @@ def settings(model: nn.Module, optimizer: Optimizer) -> dict[str, str]:
 
 
 def require_same(folder: Path, there: dict[str, str], here: dict[str, str]) -> None:
-    """Raise ValueError, with the first differences, if the settings of a checkpoint are not those of this run."""
+    """Raise CheckpointError, with the first differences, if the settings of a checkpoint are not those of this run."""
     names = sorted(name for name in there | here if there.get(name) != here.get(name))
     if names:
         lines = [f"{name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names[:5]]
         lines += [f"and {len(names) - 5} more"] * (len(names) > 5)
-        raise ValueError(
+        raise CheckpointError(
             f"the checkpoint in {folder} is that of another run ({'; '.join(lines)}): "
             "set up the same model, optimizer and options afresh, or take another folder"
         )

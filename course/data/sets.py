@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from course.errors import CourseError
+
 
 def described(tensor: Tensor) -> str:
     """Shape and type of a tensor for a message or a ``repr``: ``[25900, 1, 28, 28] uint8``."""
     return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
-class DataError(Exception):
+class DataError(CourseError):
     """A data set is not to be had: missing, damaged, too small, or not agreed to. The message names the remedy."""
 
 

@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meta_problems import PROBLEMS, WAYS, blobs, generator, mlp, normal, objective, problem, slope_error, waves
+from meta_problems import PROBLEMS, WAYS, blobs, flat, generator, mlp, normal, objective, problem, slope_error, waves
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from course.data import Episode
-from course.meta_learning.maml import adapt, adapted_predictions, meta_gradient, meta_loss, query_loss
+from course.meta_learning.adaptation import adapt, query_loss
+from course.meta_learning.maml import MAMLConfig, meta_gradient, meta_loss
+from course.meta_learning.ways import adapted_predictions
 
 EXACT = 1e-10
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -28,38 +30,77 @@ def assert_equal(found, expected, tolerance=EXACT):
         torch.testing.assert_close(found[name], value, atol=tolerance, rtol=tolerance)
 
 
-# --- against central differences: every way, order, loss, and number of steps, with batch normalisation
+# --- against central differences: every way, order, loss, and number of steps, with batch normalisation;
+# one rate for all parameters, or rates by name, with respect to which J is differentiated as well
+
+by_name = pytest.mark.parametrize("by_name", [False, True], ids=["one rate", "rates by name"])
 
 
+@by_name
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_meta_gradient_is_that_of_central_differences(way, name, steps):
-    assert slope_error(partial(meta_gradient, tasks=way), name, steps) < 1e-6
+def test_the_meta_gradient_is_that_of_central_differences(way, name, steps, by_name):
+    assert slope_error(partial(meta_gradient, tasks=way), name, steps, by_name) < 1e-6
 
 
+@by_name
 @pytest.mark.parametrize("name", ["regression", "conv4"])
-def test_the_objective_as_written_and_its_derivative(name):
-    def by_definition(model, params, episode, **options):
-        params = {key: value.requires_grad_() for key, value in params.items()}
-        value = meta_loss(model, params, episode, **options)
-        assert value.item() == pytest.approx(objective(model, params, episode, **options), abs=EXACT)
-        return value, dict(zip(params, torch.autograd.grad(value, tuple(params.values())), strict=True))
+def test_the_objective_as_written_and_its_derivative(name, by_name):
+    def by_definition(model, params, episode, *, lr, **options):
+        variables = [params, lr] if by_name else [params]
+        leaves = [value.requires_grad_() for each in variables for value in each.values()]
+        value = meta_loss(model, params, episode, lr=lr, **options)
+        assert value.item() == pytest.approx(objective(model, params, episode, lr=lr, **options), abs=EXACT)
+        slopes = iter(torch.autograd.grad(value, leaves))
+        return value, *({key: next(slopes) for key in each} for each in variables)
 
-    assert slope_error(by_definition, name, 2) < 1e-6
+    assert slope_error(by_definition, name, 2, by_name) < 1e-6
+
+
+@by_name
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_loss_and_gradient_are_the_same_in_every_way(name, way, by_name):
+    task = problem(name)
+    for first_order in (False, True):
+        options = task.options(3, by_name)
+        expected = objective(task.model, task.params, task.episode, **options)
+        loss, *gradients = meta_gradient(
+            task.model, task.params, task.episode, tasks=way, first_order=first_order, **options
+        )
+        by_loop = meta_gradient(task.model, task.params, task.episode, tasks="loop", first_order=first_order, **options)
+        assert loss.item() == pytest.approx(expected) and not loss.requires_grad
+        assert len(gradients) == 1 + by_name
+        for found, other in zip(gradients, by_loop[1:], strict=True):
+            assert not any(each.requires_grad for each in found.values())
+            assert_equal(found, other)
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_loss_and_gradient_are_the_same_in_every_way(name, way):
-    task = problem(name)
-    for first_order in (False, True):
-        options = task.options(3) | {"first_order": first_order}
-        loss, gradient = meta_gradient(task.model, task.params, task.episode, tasks=way, **options)
-        by_loop = meta_gradient(task.model, task.params, task.episode, tasks="loop", **options)
-        assert loss.item() == pytest.approx(objective(task.model, task.params, task.episode, **task.options(3)))
-        assert not loss.requires_grad and not any(each.requires_grad for each in gradient.values())
-        assert_equal(gradient, by_loop[1])
+def test_rates_by_name_that_are_numbers_or_equal_are_one_rate(way):
+    task = problem("classification")
+    one = meta_gradient(task.model, task.params, task.episode, tasks=way, **task.options(3))
+    for rates in (
+        dict.fromkeys(task.params, task.lr),
+        {n: torch.full_like(v, task.lr) for n, v in task.params.items()},
+    ):
+        options = task.options(3) | {"lr": rates, "tasks": way}
+        loss, gradient, of_rates = meta_gradient(task.model, task.params, task.episode, **options)
+        torch.testing.assert_close(loss, one[0])
+        assert_equal(gradient, one[1])
+        assert of_rates.keys() == {n for n, rate in rates.items() if isinstance(rate, torch.Tensor)}
+
+
+def test_one_first_order_step_has_the_true_slope_along_the_rates():
+    """The rate multiplies a gradient that does not depend on it."""
+    task = problem("classification")
+    options = task.options(1, by_name=True)
+    full, first = (
+        meta_gradient(task.model, task.params, task.episode, first_order=o, **options) for o in (False, True)
+    )
+    assert_equal(first[2], full[2])
+    assert (flat(first[1]) - flat(full[1])).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("way", ["stacked", "vmap"])
@@ -272,11 +313,14 @@ def test_nothing_that_was_handed_in_changes():
         assert not any(value.requires_grad for value in plain.values())
 
 
-def test_zero_steps_return_the_start():
+def test_zero_steps_return_the_start_and_what_has_no_rate_stays():
     task = problem("regression")
+    x, y, *_ = vars(task.episode).values()
     params = task.params
-    adapted = adapt(task.model, params, task.episode.support_x[0], task.episode.support_y[0], **task.options(0))
+    adapted = adapt(task.model, params, x[0], y[0], **task.options(0))
     assert all(adapted[name] is params[name] for name in params)
+    adapted = adapt(task.model, params, x[0], y[0], **task.options(2) | {"lr": {"3.weight": 0.1}})
+    assert {name for name in params if adapted[name] is not params[name]} == {"3.weight"}
 
 
 def test_predictions_are_those_of_the_adapted_model():
@@ -392,6 +436,46 @@ print(peak() - before)
     *ways, all_graphs_at_once = (int(line) / 1e6 for line in run.stdout.split())
     assert all_graphs_at_once > 50  # megabytes: the measure sees what it should
     assert max(ways) < 0.25 * all_graphs_at_once, ways
+
+
+# --- settings
+
+
+def test_the_full_setting_is_the_paper_s():
+    five, twenty = MAMLConfig.full(), MAMLConfig.full(n_way=20)
+    assert (five.inner_lr, five.inner_steps, five.test_steps, five.meta_batch) == (0.4, 1, 3, 32)
+    assert (twenty.inner_lr, twenty.inner_steps, twenty.test_steps, twenty.meta_batch) == (0.1, 5, 5, 16)
+    for config in (five, twenty):
+        assert (config.iterations, config.outer_lr, config.filters, config.first_order) == (60_000, 1e-3, 64, False)
+    with pytest.raises(ValueError, match="10-way"):
+        MAMLConfig.full(10)
+
+
+def test_the_quick_setting_is_smaller():
+    quick, full = MAMLConfig.quick(), MAMLConfig.full()
+    for name in ("meta_batch", "iterations", "filters"):
+        assert getattr(quick, name) < getattr(full, name)
+
+
+@pytest.mark.parametrize("name", ["inner_lr", "outer_lr"])
+@pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_rate_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=f"{name}.*positive"):
+        MAMLConfig(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "3"])
+@pytest.mark.parametrize("name", ["inner_steps", "test_steps", "meta_batch", "iterations", "filters"])
+def test_a_count_must_be_a_whole_number(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        MAMLConfig(**{name: value})
+
+
+def test_no_inner_step_is_joint_training_but_no_task_is_nothing():
+    assert MAMLConfig(inner_steps=0, test_steps=0).inner_steps == 0
+    for name in ("meta_batch", "iterations", "filters"):
+        with pytest.raises(ValueError, match="at least 1, got 0"):
+            MAMLConfig(**{name: 0})
 
 
 # --- on a GPU
