@@ -54,9 +54,9 @@ def die_at(folder: Path, number: int) -> None:
 
     def hook(event, arguments):
         if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(str(folder)) and not next(left):
-            path = Path(arguments[0])
-            if number % 2 and path.suffix == ".partial" and path.exists():  # as if death had come amid the writing
-                os.truncate(path, path.stat().st_size // 2)
+            path, mode = Path(arguments[0]), arguments[1]
+            if number % 2 and mode is None and path.is_file():  # it was written, and is opened by os.open to be synced:
+                os.truncate(path, path.stat().st_size // 2)  # as if death had come amid the writing
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)

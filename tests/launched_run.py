@@ -54,7 +54,7 @@ def error(model: Branches, number: int) -> torch.Tensor:
     return (model(x, number) - x[:, :3].sin()).square().mean()
 
 
-def train_branches(accelerator, processes, seed):
+def train_branches(accelerator, processes, seed, **options):
     """Both processes start from other weights and see other batches; returns the model and the history."""
     torch.manual_seed(seed)
     model = Branches()
@@ -65,7 +65,8 @@ def train_branches(accelerator, processes, seed):
             return (error(model, 2 * number) + error(model, 2 * number + 1)) / 2
         return error(model, number)
 
-    history = training.fit(model, closure, optimizer, steps=STEPS, clip_norm=0.5, accelerator=accelerator)
+    options |= {"clip_norm": 0.5, "accelerator": accelerator}
+    history = training.fit(model, closure, optimizer, steps=STEPS, **options)
     return model, history
 
 
@@ -95,13 +96,14 @@ def train_table(accelerator, processes):
     """An embedding whose step n looks up rows of the batches 2 n and 2 n + 1, of which some have none."""
     model = nn.Embedding(7, 2, sparse=True)
     nn.init.ones_(model.weight)
-    rows = [[1, 4, 4], [], [], [2, 3], [5, 1], [5, 1, 6, 2]]
+    rows = [[0, 4, 4], [], [], [2, 3], [5, 1], [5, 1, 6, 2]]
 
     def closure(number):
         chosen = rows[number] if processes == 2 else rows[2 * number] + rows[2 * number + 1]
         return (model(torch.tensor(chosen, dtype=torch.long)) ** 3).sum() / (2 // processes)
 
-    training.fit(model, closure, torch.optim.SparseAdam(model.parameters(), lr=0.1), steps=3, accelerator=accelerator)
+    optimizer = torch.optim.SparseAdam(model.parameters(), lr=0.1, eps=1.0)  # so large that the gradient's size counts
+    training.fit(model, closure, optimizer, steps=3, accelerator=accelerator)
     return model.weight.detach()
 
 
@@ -124,12 +126,12 @@ def main(folder: Path) -> None:
         save(place, step, tree)
 
     checkpoints.save = counted
-    branches, history = train_branches(accelerator, accelerator.num_processes, seed=me)
+    branches, history = train_branches(accelerator, accelerator.num_processes, seed=me, checkpoint=folder / "branches")
+    there = checkpoints.load(folder / "branches")["done"]
     tensors = {f"branches.{name}": value for name, value in branches.state_dict().items()}
     tensors["table"] = train_table(accelerator, accelerator.num_processes)
     whole, parts = ({"checkpoint": folder / name, "checkpoint_every": 3} for name in ("whole", "parts"))
     train_net(accelerator, steps=STEPS // 2, **parts)
-    there = checkpoints.load(folder / "parts")["done"]
     runs = {"parts": train_net(accelerator, steps=STEPS, resume=True, **parts)}
     runs["whole"] = train_net(accelerator, steps=STEPS, **whole)
     runs["unsaved"] = train_net(accelerator, steps=STEPS)
