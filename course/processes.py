@@ -1,6 +1,6 @@
-"""The processes that share a training run, and what they tell each other. One process tells nobody anything.
+"""What the processes of a training run exchange; with a single process, nothing.
 
-Every process must call the same methods of :class:`Processes` in the same order: each call is an exchange.
+Every process must call the same methods of :class:`Processes` in the same order, as each call is an exchange.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -75,7 +75,7 @@ class Processes:
         missing = [number for number, parameter in enumerate(dense) if parameter.grad is None]
         there = torch.ones(len(dense), dtype=dense[0].dtype, device=dense[0].device)
         for number in missing:
-            there[number] = 0
+            there[number].zero_()
         mean = self.utils.reduce(torch.cat([there, *(gradient.flatten() for gradient in gradients)]), "mean")
         there, *means = mean.split([len(dense), *(gradient.numel() for gradient in gradients)])
         for gradient, average in zip(gradients, means, strict=True):

@@ -229,14 +229,17 @@ class Run:
         self.saved_at = self.looked_at
         if self.folder is None:
             return
-        buffers = {} if self.processes.main else {name: value.cpu() for name, value in self.model.named_buffers()}
-        everyone = self.processes.gather({"random": checkpoints.random_state(self.device), "buffers": buffers})
+        model = dict(self.model.state_dict())
+        own = {"random": checkpoints.random_state(self.device), "buffers": {}}
+        if not self.processes.main:
+            own["buffers"] = {name: value.cpu() for name, value in self.model.named_buffers() if name in model}
+        everyone = self.processes.gather(own)
         if self.processes.main:
             state = {
                 "settings": self.settings,
                 "done": self.done,
                 "history": asdict(self.history),
-                "model": dict(self.model.state_dict()),
+                "model": model,
                 "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
