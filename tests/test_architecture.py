@@ -17,7 +17,7 @@ FLOORS = [
     {"representation"},
     {"training", "data", "checkpoints"},
     {"plotting"},
-    {"runtime", "metrics"},
+    {"runtime", "processes", "history", "metrics"},
     {"arguments", "files", "errors"},
 ]
 LEVEL = {name: len(FLOORS) - position for position, floor in enumerate(FLOORS) for name in floor}
