@@ -46,7 +46,7 @@ def load(name: str, *, split: str, rotations: bool = False) -> LabelledSet:
     noisy = 255 * (0.8 * shapes + 0.2 * torch.rand(classes, 5, 1, SIZE, SIZE, generator=generator))
     names = tuple(f"{split} {number}" for number in range(classes))
     labels = torch.arange(classes).repeat_interleave(5)
-    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot")
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot", full=255)
 
 
 def install(patch=setattr) -> None:
