@@ -8,19 +8,19 @@ from collections.abc import Iterable
 
 from course.data.location import PART, cache_folder, own_folder
 from course.data.registry import REGISTRY, Entry, entry, load, size
-from course.data.sets import DataError, LabelledSet
+from course.data.sets import DataError
 
 
-def state(found: Entry) -> str:
+def where(found: Entry) -> str:
     """Where a data set is: ``embedded``, ``$COURSE_DATA``, ``cache``, ``incomplete`` or ``absent``."""
     if found.kind == "embedded":
         return "embedded"
     if own_folder(found.name) is not None:
         return "$COURSE_DATA"
-    there = [(cache_folder(found.name) / file.name).exists() for file in found.files]
+    there = [(cache_folder(found.name) / file.path).exists() for file in found.files]
     if all(there):
         return "cache"
-    parts = (cache_folder(found.name) / f"{file.name}{PART}" for file in found.files)
+    parts = (cache_folder(found.name) / f"{file.path}{PART}" for file in found.files)
     return "incomplete" if any(there) or any(part.exists() for part in parts) else "absent"
 
 
@@ -29,7 +29,7 @@ def list_sets(options: argparse.Namespace) -> int:
     rows = [("name", "kind", "where", "download", "licence")]
     for found in REGISTRY.values():
         download = size(found.bytes) if found.files else "-"
-        rows.append((found.name, found.kind, state(found), download, found.licence))
+        rows.append((found.name, found.kind, where(found), download, found.licence))
     print(aligned(rows))
     print(f"\nCOURSE_DATA: {os.environ.get('COURSE_DATA') or 'not set'}\ncache:       {cache_folder('x').parent}")
     return 0
@@ -88,25 +88,18 @@ def verify_sets(options: argparse.Namespace) -> int:
     chosen = [entry(name) for name in options.names]
     failures = 0
     for found in chosen or REGISTRY.values():
-        if not chosen and state(found) in ("absent", "incomplete"):
-            print(f"-     {found.name:10}  {state(found)}: course data fetch {found.name}")
+        if not chosen and where(found) in ("absent", "incomplete"):
+            print(f"-     {found.name:10}  {where(found)}: course data fetch {found.name}")
             continue
         started = time.perf_counter()
         try:
-            what = contents(load(found.name))
+            data = load(found.name)
         except DataError as error:
             failures += 1
             print(f"FAIL  {found.name:10}  {error}")
         else:
-            print(f"OK    {found.name:10}  {what} ({state(found)}, {time.perf_counter() - started:.1f} s)")
+            print(f"OK    {found.name:10}  {data} ({where(found)}, {time.perf_counter() - started:.1f} s)")
     return int(failures > 0)
-
-
-def contents(data: object) -> str:
-    """What was loaded, in a few words."""
-    if isinstance(data, LabelledSet):
-        return f"{len(data):,} examples of {len(data.classes):,} classes, {list(data.x.shape[1:])} {data.x.dtype}"
-    return type(data).__name__
 
 
 def add_parser(subparsers) -> None:

@@ -1,4 +1,4 @@
-"""Downloads against a real server in every manner: what is in place is right, and nothing bad is left behind."""
+"""Downloads against a real server in every manner: what is there is right, and nothing bad is left behind."""
 
 import errno
 import os
@@ -46,9 +46,8 @@ def quiet(_):
 
 def left(folder):
     """What a cache folder holds, without the lock."""
-    return (
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} if folder.exists() else {}
-    )
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_fetches_and_keeps(owner, tmp_path):
@@ -61,6 +60,16 @@ def test_fetches_and_keeps(owner, tmp_path):
     assert len(owner.asked) == 2
     assert [line.split(":")[0] for line in lines] == ["a.bin", "b.bin"] * 2
     assert "already there" in lines[2]
+
+
+def test_files_of_the_same_name_lie_in_folders_of_their_own(owner, tmp_path):
+    owner.files = {"english/text.txt": b"good day", "french/text.txt": BODY}
+    owner.manners["french/text.txt"] = [70_000]
+    fetch(owner.entry(), patience=QUICK, report=quiet)
+    assert left(tmp_path / "small") == owner.files
+    assert owner.asked[2] == ("french/text.txt", "bytes=70000-")
+    fetch(owner.entry(), patience=QUICK, report=quiet)
+    assert len(owner.asked) == 3
 
 
 def test_goes_on_where_it_was_cut(owner, tmp_path):
