@@ -61,7 +61,7 @@ def pretrain(
 
     Args:
         network: maps examples ``[n, ...]`` to scores ``[n, len(data.classes)]``; it is trained in place.
-        data: the labelled set, on the device of the network. ``uint8`` examples are handed over from 0 to 1.
+        data: the labelled set, on the device of the network.
         steps, batch_size: gradient steps, and examples in each.
         lr: step size of Adam.
         seed: of the order of the examples.
@@ -70,8 +70,8 @@ def pretrain(
     batches = Batches(len(data), batch_size, seed=seed, device=data.x.device)
 
     def closure(step: int) -> Tensor:
-        x, y = data.x[batches[step]], data.y[batches[step]]
-        loss = F.cross_entropy(network(x.float() / 255 if x.dtype == torch.uint8 else x), y)
+        batch = batches[step]
+        loss = F.cross_entropy(network(data.examples(batch)), data.y[batch])
         loss.backward()
         return loss.detach()
 

@@ -68,8 +68,8 @@ class MnistCCAConfig:
 
 
 def halves(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The left and the right half of ``uint8 [n, 1, 28, 28]`` images: two views ``[n, 392]`` from 0 to 1."""
-    left, right = (images.float() / 255).split([MIDDLE, images.shape[-1] - MIDDLE], dim=-1)
+    """The left and the right half of images ``[n, 1, 28, 28]``: two views ``[n, 392]``."""
+    left, right = images.split([MIDDLE, images.shape[-1] - MIDDLE], dim=-1)
     return left.flatten(1), right.flatten(1)
 
 
@@ -96,12 +96,12 @@ class MnistCCA(Recipe):
         """Fit one method to pairs that depend only on the seed, and ask it the three questions."""
         generator = runtime.generator(seed)
         chosen = torch.randperm(len(self.train), generator=generator)[: self.config.pairs].to(self.device)
-        (x, y), labels = halves(self.train.x[chosen]), self.train.y[chosen]
+        (x, y), labels = halves(self.train.examples(chosen)), self.train.y[chosen]
         if method == self.methods[-1]:
             y = y[torch.randperm(len(y), generator=runtime.generator(seed)).to(self.device)]
         transform = self.fitted(method, x, y, seed, folder)
         zx, zy = transform(x, y)
-        test_zx, test_zy = transform(*halves(self.test.x))
+        test_zx, test_zy = transform(*halves(self.test.examples()))
         return {
             TRAIN_CORRELATION: column_correlations(zx, zy).sum().item(),
             CORRELATION: column_correlations(test_zx, test_zy).sum().item(),

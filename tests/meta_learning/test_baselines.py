@@ -52,7 +52,8 @@ def patterns(scale=255, classes=27, copies=6):
     x = scale * (0.6 * draw[0] + 0.4 * draw[1]).flatten(0, 1)
     names = tuple(map(str, range(classes)))
     y = torch.arange(classes).repeat_interleave(copies)
-    return LabelledSet(x.to(torch.uint8) if scale == 255 else x, y, names, names, "patterns")
+    bytes_of_pictures = {"x": x.to(torch.uint8), "full": 255} if scale == 255 else {"x": x}
+    return LabelledSet(y=y, classes=names, groups=names, name="patterns", **bytes_of_pictures)
 
 
 def linear():

@@ -47,7 +47,7 @@ def tiny_omniglot(split: str) -> LabelledSet:
     noisy = 255 * (0.8 * shapes + 0.2 * torch.rand(classes, 5, 1, SIZE, SIZE, generator=generator))
     names = tuple(f"{split} {number}" for number in range(classes))
     labels = torch.arange(classes).repeat_interleave(5)
-    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot")
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot", full=255)
 
 
 def tiny_mnist(split: str) -> LabelledSet:
@@ -59,7 +59,7 @@ def tiny_mnist(split: str) -> LabelledSet:
     views = [hidden @ weights + torch.randn(len(hidden), HEIGHT * 14, generator=generator) for weights in (left, right)]
     images = torch.cat([view.unflatten(1, (1, HEIGHT, 14)) for view in views], dim=-1)
     pixels = (127 + 40 * images).clamp(0, 255).to(torch.uint8)
-    return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist")
+    return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
 def install(patch=setattr) -> None:
