@@ -48,6 +48,10 @@ class MAMLConfig:
 
     Raises:
         ValueError: if a rate is not positive, or a number of steps, tasks or filters is not a whole number in range.
+
+    Example:
+        >>> MAMLConfig.full(n_way=20).inner_steps, MAMLConfig(inner_lr=0.1, inner_steps=3).outer_lr
+        (5, 0.001)
     """
 
     inner_lr: float = 0.4

@@ -17,7 +17,7 @@ from course import data, runtime
 from course.crossmodal.cca import CCA
 from course.crossmodal.nonlinear_cca import DeepCCA, KernelCCA, network
 from course.metrics import column_correlations, cross_view_accuracy, retrieval_at_1
-from course.reproduce.runner import Recipe
+from course.reproduce.runner import Recipe, saved_in
 
 CORRELATION = "sum of correlations"
 TRAIN_CORRELATION = "sum of correlations, training pairs"
@@ -25,7 +25,6 @@ ACCURACY = "accuracy, trained left, tested right"
 CANDIDATES = 1_000
 RETRIEVAL = f"retrieval at 1 of {CANDIDATES:,}"
 MIDDLE = 14  # columns of the left half
-CHECKPOINT_EVERY = 100  # steps of deep CCA
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # halves [n, 392], [n, 392] -> [n, k], [n, k]
 
@@ -121,8 +120,7 @@ class MnistCCA(Recipe):
         if method == "deep CCA":
             model = DeepCCA(*(network(view.shape[1], config.hidden, k) for view in (x, y)), k).to(self.device)
             size = min(config.deep_batch, len(x))
-            saved = {"checkpoint": folder / "deep", "checkpoint_every": CHECKPOINT_EVERY, "resume": True}
             steps = config.deep_epochs * len(x) // size
-            model.fit(x, y, steps=steps, batch_size=size, seed=seed, label=f"deep CCA, seed {seed}", **saved)
+            model.fit(x, y, steps=steps, batch_size=size, seed=seed, **saved_in(folder / "deep-cca"))
             return model.transform
         return CCA(k, config.ridge).fit(x, y).transform

@@ -25,7 +25,7 @@ from course.meta_learning.baselines import best_rate, fine_tuning, nearest_neigh
 from course.meta_learning.evaluation import evaluate
 from course.meta_learning.maml import MAML, MAMLConfig
 from course.representation.cnn import Conv4
-from course.reproduce.runner import Recipe
+from course.reproduce.runner import Recipe, saved_in
 
 WAYS = {"5-way 1-shot": 5, "20-way 1-shot": 20}
 Learner = Callable[[Episode], Tensor]  # maps an episode to predictions
@@ -43,7 +43,7 @@ class OmniglotMAMLConfig:
         episodes: test tasks for each seed.
         seeds: of initial weights, training tasks and test tasks. With one seed the intervals are over test tasks,
             with several they are over seeds.
-        validate_every: outer steps between two validations, each followed by a checkpoint.
+        validate_every: outer steps between two validations.
         validation_tasks: how many tasks from validation characters each validation averages over.
         naming_steps, naming_batch, naming_rate: steps, images in a step and Adam's rate of the pretrained competitor.
         fine_tuning_steps: gradient steps of fine-tuning.
@@ -182,8 +182,5 @@ class OmniglotMAML(Recipe):
             "steps": steps,
             "optimizer": optimizer,
             "scheduler": LinearLR(optimizer, 1.0, 0.0, total_iters=steps) if self.config.decay else None,
-            "checkpoint": checkpoint,
-            "checkpoint_every": self.config.validate_every,
-            "resume": True,
-            "label": checkpoint.name,
+            **saved_in(checkpoint),
         }

@@ -24,6 +24,7 @@ from course.files import write_json
 from course.metrics import t_interval95
 from course.reproduce.results import PRESETS, RESULTS, Metric, Result, command_of
 
+CHECKPOINT_SECONDS = 60  # of training, which a kill may cost
 LONGEST_WAIT = datetime.timedelta(days=30)  # of a process that is done, for the others
 Measured = dict[str, dict[str, dict[str, float | list[float]]]]  # of one seed, by setting, method and quantity
 
@@ -60,12 +61,17 @@ class Recipe(ABC):
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float | list[float]]:
         """Train and test one method; nothing but the arguments and the configuration has influence.
 
-        Torch's global generators start from the seed. ``folder`` is for checkpoints, ``fit(..., resume=True)``, which
-        the methods and settings of one seed may share.
+        Torch's global generators start from the seed. ``folder`` is for checkpoints, :func:`saved_in`, which the
+        methods and settings of one seed may share.
 
         Returns:
             For each quantity a number, or a list with one number for each repetition.
         """
+
+
+def saved_in(folder: Path) -> dict:
+    """The options of :func:`course.training.fit` for a run that survives a kill, its checkpoints in ``folder``."""
+    return {"checkpoint": folder, "checkpoint_seconds": CHECKPOINT_SECONDS, "resume": True, "label": folder.name}
 
 
 def run(

@@ -87,7 +87,7 @@ def test_all_tensors_move_together():
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("data", ALL, ids=lambda data: data.name)
 def test_all_tensors_move_to_a_gpu(data):
     there = data.to("cuda")
