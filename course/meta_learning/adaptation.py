@@ -12,7 +12,7 @@ from torch.func import functional_call, grad
 
 Params = dict[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-Rates = dict[str, float | Tensor]
+Rates = float | dict[str, float | Tensor]  # one for all parameters, or by name
 
 
 def adapt(
@@ -22,7 +22,7 @@ def adapt(
     y: Tensor,
     *,
     loss: Loss,
-    lr: float | Rates,
+    lr: Rates,
     steps: int,
     first_order: bool = False,
 ) -> Params:
@@ -73,17 +73,17 @@ def query_loss(
     return loss(functional_call(model, adapted, (query_x,)), query_y)
 
 
-def rates_by_name(lr: float | Rates, params: Params) -> Rates:
+def rates_by_name(lr: Rates, params: Params) -> dict[str, float | Tensor]:
     """The inner rate of each parameter that is adapted: a number is the rate of all."""
     return lr if isinstance(lr, dict) else dict.fromkeys(params, lr)
 
 
-def learnable(rates: Rates) -> Params:
+def learnable(rates: dict[str, float | Tensor]) -> Params:
     """The rates that are tensors, and so can be learned."""
     return {name: rate for name, rate in rates.items() if isinstance(rate, Tensor)}
 
 
-def require_adaptable(model: nn.Module, params: Params, lr: float | Rates, steps: int) -> None:
+def require_adaptable(model: nn.Module, params: Params, lr: Rates, steps: int) -> None:
     """Refuse what could not be adapted, or would silently adapt something else.
 
     Raises:
@@ -93,9 +93,11 @@ def require_adaptable(model: nn.Module, params: Params, lr: float | Rates, steps
     """
     if steps < 0:
         raise ValueError(f"the number of inner steps must be at least 0, got {steps}")
-    require_names("params", params, dict(model.named_parameters(remove_duplicate=False)), type(model).__name__)
-    rates = rates_by_name(lr, params)
-    require_names("lr", rates, params, "params")
+    own, rates = dict(model.named_parameters(remove_duplicate=False)), rates_by_name(lr, params)
+    for what, given, known, owner in (("params", params, own, type(model).__name__), ("lr", rates, params, "params")):
+        if not given or not given.keys() <= known.keys():
+            wrong = sorted(given.keys() - known.keys()) or "none"
+            raise ValueError(f"{what} must name parameters of the {owner}, got {wrong}; it has {sorted(known)}")
     for name, rate in learnable(rates).items():
         shape = params[name].shape
         if rate.dim() > len(shape) or any(n not in (1, m) for n, m in zip(rate.shape[::-1], shape[::-1], strict=False)):
@@ -106,10 +108,3 @@ def require_adaptable(model: nn.Module, params: Params, lr: float | Rates, steps
                 f"layer {name!r} ({type(module).__name__}) keeps running averages over the batches of all tasks: "
                 "build it with track_running_stats=False, or call model.eval() to use its averages as they are"
             )
-
-
-def require_names(what: str, given: dict, known: dict, owner: str) -> None:
-    """Raise ValueError unless ``given`` has at least one name, and ``known`` has them all."""
-    if not given or not given.keys() <= known.keys():
-        wrong = sorted(given.keys() - known.keys()) or "none"
-        raise ValueError(f"{what} must name parameters of the {owner}, got {wrong}; it has {sorted(known)}")

@@ -92,14 +92,7 @@ class MAMLConfig:
 
 
 def meta_loss(
-    model: nn.Module,
-    params: Params,
-    episode: Episode,
-    *,
-    loss: Loss,
-    lr: float | Rates,
-    steps: int,
-    first_order: bool = False,
+    model: nn.Module, params: Params, episode: Episode, *, loss: Loss, lr: Rates, steps: int, first_order: bool = False
 ) -> Tensor:
     r"""The outer objective, as it is written: the mean query loss of the adapted models.
 
@@ -123,7 +116,7 @@ def meta_gradient(
     episode: Episode,
     *,
     loss: Loss,
-    lr: float | Rates,
+    lr: Rates,
     steps: int,
     first_order: bool = False,
     tasks: str = "auto",
@@ -179,10 +172,9 @@ class MAML(MetaLearner):
     """Model-agnostic meta-learning: train a starting point, then adapt it to a new task and predict.
 
     Args:
-        model: any module without state of its own; its parameters are the starting point. It stays on its device.
-            Parameters with ``requires_grad=False`` are neither trained nor adapted.
-        config: the settings.
-        loss: maps predictions and targets to a scalar; cross-entropy for classes, ``F.mse_loss`` for curves.
+        model: any module without state of its own; its parameters are the starting point. Those with
+            ``requires_grad=False`` are neither trained nor adapted.
+        config, loss: as for :class:`~course.meta_learning.learner.MetaLearner`.
         tasks: how the tasks of an episode are run, see :func:`meta_gradient`.
 
     Raises:
@@ -210,7 +202,7 @@ class MAML(MetaLearner):
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
     @property
-    def inner_lr(self) -> float | Rates:
+    def inner_lr(self) -> Rates:
         """The inner rate, as :func:`~course.meta_learning.adaptation.adapt` takes it.
 
         A subclass may name fewer parameters here, so that the others are not adapted (ANIL), or return tensors that it
@@ -243,8 +235,7 @@ class MAML(MetaLearner):
     def adapt(self, x: Tensor, y: Tensor, *, steps: int | None = None) -> Callable[[Tensor], Tensor]:
         """Map a small data set to a model: adapt to ``x`` and ``y`` and return the function that predicts.
 
-        Example: ``classify = maml.adapt(images, labels)``, then ``classify(new_images).argmax(-1)``. ``steps`` is the
-        number of inner steps; ``None`` takes ``config.test_steps``.
+        Example: ``classify = maml.adapt(images, labels)``, then ``classify(new_images).argmax(-1)``.
         """
         options = self.inner(self.config.test_steps if steps is None else steps)
         start = {name: value.clone() for name, value in self.start.items()}  # with 0 steps, not the live weights

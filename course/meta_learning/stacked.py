@@ -143,7 +143,7 @@ def stacked_adapt(
     y: Tensor,
     *,
     loss: Loss,
-    lr: float | Rates,
+    lr: Rates,
     steps: int,
     first_order: bool = False,
 ) -> Params:

@@ -5,7 +5,6 @@ the tasks go through an operator together. On a CPU that loses time for most con
 filters and 20 images a task it was 1.4 times as fast, with 64 filters slower. So model and device decide.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 
@@ -19,11 +18,19 @@ from course.meta_learning.stacked import stackable, stacked_adapt, stacked_call,
 
 CHUNK = 128  # tasks computed at once by the batched ways: their memory grows with this, not with the number of tasks
 Part = tuple[Tensor, ...]  # support x, support y, query x, query y of T tasks, each [T, n, ...]
+Gradients = tuple[Tensor, ...]
 WAYS = ("auto", "loop", "batched", "stacked", "vmap")
 
 
-class Way(ABC):
-    """One way to run T tasks on a model. Parameters of single tasks are stacked, ``[T, ...]``."""
+class Way:
+    """One way to run T tasks on a model. Each of the three classes below has three methods:
+
+    ``gradient(params, part, lr=..., **inner)`` is the sum over the tasks of a part of
+    :func:`~course.meta_learning.adaptation.query_loss`, and its gradient with respect to ``params`` and then to the
+    rates that are tensors, without a graph; ``adapt(params, x, y, **inner)`` adapts from one start to each task, with
+    data ``[T, n, ...]`` and adapted parameters ``[T, ...]``; ``call(params, x)`` has the predictions ``[T, n, ...]`` of
+    T models, each on its own data.
+    """
 
     batched = True
 
@@ -35,28 +42,13 @@ class Way(ABC):
         sets = (episode.support_x, episode.support_y, episode.query_x, episode.query_y)
         return zip(*(each.split(chunk if self.batched else 1) for each in sets), strict=True)
 
-    @abstractmethod
-    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The sum over tasks of :func:`~course.meta_learning.adaptation.query_loss` and its gradient, without graphs.
-
-        The gradient is that with respect to ``params`` and then to the rates that are tensors, in their order.
-        """
-
-    @abstractmethod
-    def adapt(self, params: Params, x: Tensor, y: Tensor, **inner) -> Params:
-        """:func:`~course.meta_learning.adaptation.adapt` from one start to each task, with data ``[T, n, ...]``."""
-
-    @abstractmethod
-    def call(self, params: Params, x: Tensor) -> Tensor:
-        """The predictions ``[T, n, ...]`` of T models, each on its own data ``[T, n, ...]``."""
-
 
 class Loop(Way):
     """One task after the other: the least memory, and as fast as any where the arithmetic takes the time."""
 
     batched = False
 
-    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
         losses = [query_loss(self.model, params, *task, lr=lr, **inner) for task in zip(*part, strict=True)]
         return differentiated(sum(losses), params, lr)
 
@@ -72,7 +64,7 @@ class Loop(Way):
 class Stacked(Way):
     """Layers with the weights of all tasks, :mod:`course.meta_learning.stacked`: the fastest for small networks."""
 
-    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
         return differentiated(stacked_query_loss(self.model, params, *part, lr=lr, **inner), params, lr)
 
     def adapt(self, params: Params, x: Tensor, y: Tensor, **inner) -> Params:
@@ -86,7 +78,7 @@ class Vmap(Way):
     """The functions of one task, mapped over the tasks by ``torch.func.vmap``: for any model."""
 
     @torch.no_grad()  # for what surrounds this function: grad inside vmap works on, and leaves no graph behind
-    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
         """Map the *whole* gradient.
 
         The other order, the gradient of a mapped loss, would be the same in exact arithmetic. But torch 2.11 silently
@@ -94,8 +86,7 @@ class Vmap(Way):
         """
 
         def task_loss(variables: tuple[Params, Params], *task: Tensor) -> Tensor:
-            params, rates = variables
-            return query_loss(self.model, params, *task, lr=lr | rates, **inner)
+            return query_loss(self.model, variables[0], *task, lr=lr | variables[1], **inner)
 
         mapped = vmap(grad_and_value(task_loss), in_dims=(None, 0, 0, 0, 0), randomness="different")
         gradients, losses = mapped((params, learnable(lr)), *part)
@@ -109,7 +100,7 @@ class Vmap(Way):
         return vmap(partial(functional_call, self.model), randomness="different")(params, x)
 
 
-def differentiated(total: Tensor, params: Params, rates: Rates) -> tuple[Tensor, tuple[Tensor, ...]]:
+def differentiated(total: Tensor, params: Params, rates: Rates) -> tuple[Tensor, Gradients]:
     """A scalar and its gradient with respect to ``params`` and the rates that are tensors; their graph is freed."""
     variables = (*params.values(), *learnable(rates).values())
     return total.detach(), torch.autograd.grad(total, variables, materialize_grads=True)
@@ -156,7 +147,7 @@ def adapted_predictions(
     episode: Episode,
     *,
     loss: Loss,
-    lr: float | Rates,
+    lr: Rates,
     steps: int,
     tasks: str = "auto",
     chunk: int = CHUNK,
