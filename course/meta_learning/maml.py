@@ -50,8 +50,8 @@ class MAMLConfig:
         ValueError: if a rate is not positive, or a number of steps, tasks or filters is not a whole number in range.
 
     Example:
-        >>> MAMLConfig.full(n_way=20).inner_steps, MAMLConfig(inner_lr=0.1, inner_steps=3).outer_lr
-        (5, 0.001)
+        >>> MAMLConfig.full(n_way=20).inner_steps, MAMLConfig(inner_lr=0.1, meta_batch=8).inner_steps
+        (5, 1)
     """
 
     inner_lr: float = 0.4

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course.meta_learning.adaptation import Loss, Params, Rates, learnable, rates_by_name
+from course.meta_learning.adaptation import Loss, Params, Rates, rates_by_name
 from course.representation.cnn import ChannelsLast
 
 ELEMENTWISE = (
@@ -149,12 +149,10 @@ def stacked_adapt(
 ) -> Params:
     """:func:`course.meta_learning.adaptation.adapt` for T tasks at once: stacked weights in, adapted ones out.
 
-    Differentiable with respect to ``params`` and rates where gradients are switched on and these require them; with
-    ``first_order`` the inner gradients count as constants. The rates are those of one task.
+    Differentiable with respect to ``params`` and rates where gradients are switched on; with ``first_order`` the inner
+    gradients count as constants. The rates are those of one task.
     """
-    rates = rates_by_name(lr, params)
-    variables = (*params.values(), *learnable(rates).values())
-    differentiable = torch.is_grad_enabled() and any(value.requires_grad for value in variables)
+    rates, differentiable = rates_by_name(lr, params), torch.is_grad_enabled()
     adapted = {name: params[name] for name in rates}
     for _ in range(steps):
         with torch.enable_grad():
@@ -163,8 +161,8 @@ def stacked_adapt(
                 for name, value in adapted.items()
             }
             total = summed_loss(loss, stacked_call(model, params | adapted, x), y)
-            create_graph = differentiable and not first_order
-            gradients = torch.autograd.grad(total, tuple(adapted.values()), create_graph=create_graph)
+            second_order = differentiable and not first_order
+            gradients = torch.autograd.grad(total, tuple(adapted.values()), create_graph=second_order)
         with torch.set_grad_enabled(differentiable):
             adapted = {
                 name: stepped(value, gradient, rates[name])

@@ -65,6 +65,10 @@ class Problem:
         return {name: value.detach().clone() for name, value in self.model.named_parameters()}
 
     @property
+    def given(self):
+        return self.model, self.params, self.episode
+
+    @property
     def rates(self):
         """Rates by name, some for each entry, some that broadcast; the first parameter has none and is not adapted."""
         others = enumerate(list(self.params.items())[1:])

@@ -106,6 +106,8 @@ def test_fine_tuning_is_adaptation_from_the_weights_of_the_network(way):
         adapted = adapt(network, start, x, y, loss=F.cross_entropy, lr=0.3, steps=4)
         torch.testing.assert_close(found, functional_call(network, adapted, (query_x,)))
     assert all(torch.equal(value, start[name]) for name, value in network.named_parameters())
+    with pytest.raises(ValueError, match="'parallel'"):
+        fine_tuning(network, lr=0.3, steps=4, tasks="parallel")(episode)
 
 
 # --- the choice of a rate

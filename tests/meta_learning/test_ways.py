@@ -9,7 +9,6 @@ from meta_problems import blobs, mlp, normal, waves
 from torch import nn
 
 from course.data import Episode
-from course.meta_learning.adaptation import adapt, require_adaptable
 from course.meta_learning.maml import meta_gradient, meta_loss
 from course.meta_learning.ways import Loop, Stacked, Vmap, adapted_predictions, require_episode, tasks_of, way_to_run
 from course.representation.cnn import Conv4
@@ -61,59 +60,6 @@ def test_parts_put_together_are_the_episode(tasks, size, kind):
     for whole, pieces in zip(vars(episode).values(), zip(*parts, strict=True), strict=True):
         assert torch.equal(torch.cat(pieces), whole)
     assert len(list(tasks_of(episode))) == tasks
-
-
-# --- refusals
-
-
-@pytest.mark.parametrize("model", [nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))])
-def test_running_averages_would_mix_the_tasks(model):
-    params, episode = dict(model.named_parameters()), waves()
-    for refused in (
-        lambda: adapt(model, params, episode.support_x[0], episode.support_y[0], **OPTIONS),
-        lambda: meta_gradient(model, params, episode, **OPTIONS),
-        lambda: meta_loss(model, params, episode, **OPTIONS),
-        lambda: adapted_predictions(model, params, episode, **OPTIONS),
-    ):
-        with pytest.raises(ValueError, match=r"BatchNorm1d.*track_running_stats=False, or call model.eval"):
-            refused()
-    require_adaptable(model.eval(), params, 0.1, 1)
-
-
-def test_parameters_must_be_those_of_the_model():
-    model = mlp(2, 1)
-    with pytest.raises(ValueError, match=r"\['0.wieght'\]; it has \['0.bias', '0.weight'"):
-        adapt(model, {"0.wieght": normal(6, 2)}, normal(3, 2), normal(3, 1), **OPTIONS)
-    with pytest.raises(ValueError, match="got none"):
-        meta_gradient(model, {}, waves(), **OPTIONS)
-
-
-@pytest.mark.parametrize(
-    ("lr", "message"),
-    [
-        ({"0.wieght": 0.1}, r"lr must name parameters of the params, got \['0.wieght'\]; it has \['0.bias'"),
-        ({}, "got none"),
-        ({"0.weight": normal(6, 3)}, r"the rate of '0.weight' has shape \[6, 3\], which does not fit \[6, 2\]"),
-        ({"0.bias": normal(1, 6)}, r"'0.bias' has shape \[1, 6\], which does not fit \[6\]"),
-    ],
-)
-def test_rates_must_fit_the_parameters(lr, message):
-    model, options = mlp(2, 1), OPTIONS | {"lr": lr}
-    params = dict(model.named_parameters())
-    for call in (lambda: adapt(model, params, normal(3, 2), normal(3, 1), **options),
-                 lambda: meta_gradient(model, params, waves(), **options),
-                 lambda: adapted_predictions(model, params, waves(), **options)):  # fmt: skip
-        with pytest.raises(ValueError, match=message):
-            call()
-
-
-def test_a_negative_number_of_steps_is_refused():
-    options = OPTIONS | {"steps": -1}
-    model = mlp(2, 1)
-    for call in (lambda p: adapt(model, p, normal(3, 2), normal(3, 1), **options),
-                 lambda p: meta_gradient(model, p, waves(), **options)):  # fmt: skip
-        with pytest.raises(ValueError, match="at least 0, got -1"):
-            call(dict(model.named_parameters()))
 
 
 def cut(name, change):
