@@ -2,31 +2,24 @@
 
 Students split, copy, move and delete cells. So a coded answer is looked up by the *name* that the task asks for,
 anywhere in the submission, together with the helpers, imports and constants that it uses; a written answer by its
-cell's id and its place. Everything else (text, tests, points) comes from the original.
+cell's id and its neighbours. Everything else (text, tests, points) comes from the original.
 """
 
 import ast
 import re
 import symtable
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
 from .harmless import harmless_attachments, harmless_text
-from .vetting import imported_names, objections
+from .vetting import imported_names, objections, parsed
 
-BINDING = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Import,
-    ast.ImportFrom,
-    ast.Assign,
-    ast.AnnAssign,
-)
+BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 
 
 @dataclass(frozen=True)
@@ -57,9 +50,9 @@ def plain_python(source: str) -> str:
 
 
 def is_python(source: str) -> bool:
-    """Can Python read it?"""
+    """Can Python read it, and the grader, too?"""
     try:
-        ast.parse(source)
+        parsed(source)
     except (SyntaxError, ValueError):
         return False
     return True
@@ -105,17 +98,17 @@ def statements(source: str, cell: int = 0) -> list[Statement]:
     """The top-level statements of one cell that bind names, in order."""
     found = []
     for offset, text in parsable_parts(plain_python(source)):
-        lines = text.split("\n")
-        for node in ast.parse(text).body:
+        lines = re.split(r"\r\n?|\n", text)  # as Python does
+        for node in parsed(text).body:
             if not isinstance(node, BINDING):
                 continue
-            decorators = getattr(node, "decorator_list", [])
-            if decorators:
-                piece = "\n".join(lines[decorators[0].lineno - 1 : node.end_lineno])
-            else:
-                piece = ast.get_source_segment(text, node) or ast.unparse(node)
-            place = offset + node.lineno
-            found.append(Statement(piece, bound_names(node), ast.dump(node), is_unfinished(node), cell, place))
+            first = min(part.lineno for part in [node, *getattr(node, "decorator_list", [])])
+            piece = [line.encode() for line in lines[first - 1 : node.end_lineno]]  # columns count bytes
+            piece[-1] = piece[-1][: node.end_col_offset]
+            piece[0] = piece[0][node.col_offset :]
+            piece = b"\n".join(piece).decode()
+            line = offset + node.lineno
+            found.append(Statement(piece, bound_names(node), ast.dump(node), is_unfinished(node), cell, line))
     return found
 
 
@@ -148,20 +141,17 @@ class Submission:
         }
         self.statements = [part for number, source in self.code.items() for part in statements(source, number)]
 
-    def candidates(self, name: str, stubs: set[str], tests: set[str]) -> list[Statement]:
-        """The definitions that may be the answer `name`, the best first and at most two.
+    def candidates(self, name: str, stubs: set[str], tests: set[str]) -> tuple[Statement, Statement] | None:
+        """The definition of `name` in force when the task's tests run from top to bottom, and the notebook's last one.
 
-        The first is the one in force when the task's tests run from top to bottom, as the student saw it; the second
-        the last of the notebook. Untouched stubs (`stubs`) are no answers.
+        The student saw the tests judge the first; often both are the same. None without a definition: untouched stubs
+        (`stubs`) are none.
         """
-        all_of_name = [
-            statement for statement in self.statements if name in statement.names and statement.shape not in stubs
-        ]
-        finished = [statement for statement in all_of_name if not statement.unfinished] or all_of_name
-        places = [number for number, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests]
-        in_force = [statement for statement in finished if places and statement.cell <= places[-1]]
-        chosen = in_force[-1:] + finished[-1:]
-        return list({statement.shape: statement for statement in chosen}.values())
+        named = [part for part in self.statements if name in part.names and part.shape not in stubs]
+        finished = [part for part in named if not part.unfinished] or named
+        last_test = max([n for n, cell in enumerate(self.notebook.cells) if grade_id(cell) in tests], default=-1)
+        in_force = [part for part in finished if part.cell <= last_test]
+        return ((in_force or finished)[-1], finished[-1]) if finished else None
 
     def unreadable(self, name: str) -> str | None:
         """The last cell with a definition of `name` that Python cannot read; None when there is none."""
@@ -194,6 +184,11 @@ class Submission:
         visit(answer)
         return [star for star in stars if star not in ordered] + ordered
 
+    def program(self, answers: dict[str, Statement], given: set[str]) -> list[Statement]:
+        """The answers to a task, by name, with all that they use and that is not `given`; nothing comes twice."""
+        parts = [self.with_helpers(answer, given - {name}) for name, answer in answers.items()]
+        return list(dict.fromkeys(part for helped in parts for part in helped))
+
 
 def answer_names(released: NotebookNode, solution: NotebookNode) -> list[str]:
     """The names that a solution cell asks for: those of the student's stub, or of the solution without a stub."""
@@ -222,77 +217,66 @@ def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
             names = () if is_grade(cell) else tuple(answer_names(cell, solutions[grade_id(cell)]))
             found.append(Task(position, names, ()))
         elif cell.cell_type == "code" and is_grade(cell) and found:
-            last = found.pop()
-            found.append(Task(last.position, last.names, (*last.tests, grade_id(cell))))
+            found[-1] = replace(found[-1], tests=(*found[-1].tests, grade_id(cell)))
     return found
 
 
 def cells_between(released: NotebookNode, submitted: NotebookNode, position: int) -> list[NotebookNode]:
     """What stands in the submission where the original has cell `position`; empty when that is untouched or gone.
 
-    Cells are matched by id and by equal text; what lies between the matches around the place belongs to the answer.
+    Cells are matched by id and by equal text; what lies between the matches before and after it belongs to the answer.
     """
     original = released.cells[position]
-    places: dict[int, int] = {}  # from a cell of the submission to the cell of the original that it is
+    matches: dict[int, int] = {}  # from a cell of the submission to the cell of the original that it is
     by_id = {grade_id(cell): number for number, cell in enumerate(released.cells) if grade_id(cell)}
     by_text = {cell.source.strip(): number for number, cell in enumerate(released.cells) if cell.source.strip()}
     for number, cell in enumerate(submitted.cells):
         match = by_id.get(grade_id(cell), by_text.get(cell.source.strip()))
         if match is not None:
-            places[number] = match
-    own = [number for number, place in places.items() if place == position]
-    before = [number for number, place in places.items() if place < position]
+            matches[number] = match
+    own = [number for number, match in matches.items() if match == position]
+    before = [number for number, match in matches.items() if match < position]
     start = own[0] if own else max(before) + 1 if before else 0
     end = own[-1] + 1 if own else start
-    while end < len(submitted.cells) and end not in places:
+    while end < len(submitted.cells) and end not in matches:
         end += 1
-    cells = [
-        submitted.cells[number]
-        for number in sorted({*own, *range(start, end)})
-        if places.get(number, position) == position
-    ]
-    fitting = [
-        cell for cell in cells if cell.cell_type == original.cell_type or cell in [submitted.cells[i] for i in own]
-    ]
-    return [cell for cell in fitting if cell.source.strip() not in ("", original.source.strip())]
-
-
-def joined(cells: list[NotebookNode]) -> str:
-    """The texts of several cells as one."""
-    return "\n\n".join(cell.source.strip() for cell in cells)
+    numbers = [number for number in sorted({*own, *range(start, end)}) if matches.get(number, position) == position]
+    cells = [submitted.cells[n] for n in numbers if n in own or submitted.cells[n].cell_type == original.cell_type]
+    return [cell for cell in cells if cell.source.strip() not in ("", original.source.strip())]
 
 
 def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
-    """Put a written answer into its cell: text and attached images (a photographed derivation), made harmless."""
+    """Put a written answer into its cell: text and attached images (a photographed derivation), made harmless.
+
+    An image gets a name without spaces and accents: a text writes them as ``%20``, which nbconvert does not decode.
+    """
     attachments, texts = {}, []
-    for number, part in enumerate(parts):
+    for part in parts:
         text = part.source.strip()
         for name, data in harmless_attachments(part.get("attachments", {})).items():
-            unique = name if attachments.get(name, data) == data else f"{number}-{name}"
-            text = text.replace(f"(attachment:{name})", f"(attachment:{unique})")
+            plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+            unique = plain if attachments.get(plain, data) == data else f"{len(attachments)}-{plain}"
+            for written in {name, quote(name, safe="~()*!.';/?:@&=+$,#")}:  # as JupyterLab writes it
+                text = text.replace(f"(attachment:{written})", f"(attachment:{unique})")
             attachments[unique] = data
         texts.append(text)
-    cell.source = harmless_text("\n\n".join(texts))
+    cell.source = harmless_text("\n\n".join(texts), attachments)
     if attachments:
         cell.attachments = attachments
 
 
 def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
     """Names that the original's own cells define, and those of them that are imports, functions or classes."""
-    sources = [
-        cell.source
-        for cell in released.cells
-        if cell.cell_type == "code" and not is_solution(cell) and not is_grade(cell)
-    ]
     names, fixed = set(), set()
-    for source in sources:
-        clean = plain_python(source)
+    for cell in released.cells:
+        if cell.cell_type != "code" or is_solution(cell) or is_grade(cell):
+            continue
+        clean = plain_python(cell.source)
         fixed |= imported_names(ast.parse(clean))
         for statement in statements(clean):
             names |= statement.names
-            fixed |= (
-                statement.names if statement.source.lstrip().startswith(("def ", "class ", "@", "async ")) else set()
-            )
+            if statement.source.lstrip().startswith(("def ", "class ", "@", "async ")):
+                fixed |= statement.names
     return names | fixed, frozenset(fixed)
 
 
@@ -316,45 +300,29 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
     for task in every_task:
         cell = notebook.cells[task.position]
         if not task.names:
-            text = joined(cells_between(released, submitted, task.position))
+            text = "\n\n".join(part.source.strip() for part in cells_between(released, submitted, task.position))
             cell.source = plain_python(text) if text else cell.source
-            cell.metadata["course"] = {
-                "names": [],
-                "alternative": None,
-                "refused": refusal(cell.source, fixed) if text else [],
-            }
+            refused = objections(cell.source, fixed) if text else []
+            cell.metadata["course"] = {"names": [], "alternative": None, "refused": refused}
             continue
         stubs = {statement.shape for statement in statements(cell.source)}
-        choices: list[list[Statement]] = [[], []]
-        unreadable = None
-        for name in task.names:
-            found = submission.candidates(name, stubs, set(task.tests))
-            if not found:
-                unreadable = submission.unreadable(name)
-            for choice, statement in zip(choices, [*found, *found][:2], strict=False):
-                choice += [
-                    part for part in submission.with_helpers(statement, given | asked - {name}) if part not in choice
-                ]
+        found = {name: submission.candidates(name, stubs, set(task.tests)) for name in task.names}
+        first = submission.program({name: pair[0] for name, pair in found.items() if pair}, given | asked)
+        last = submission.program({name: pair[1] for name, pair in found.items() if pair}, given | asked)
+        unreadable = next(filter(None, (submission.unreadable(name) for name in found if not found[name])), None)
         # An answer that Python cannot read is run as it is: the error message is what its author needs.
-        sources = [unreadable] * 2 if unreadable else [render(choice) for choice in choices]
-        refused = refusal(sources[0], fixed)
-        if sources[0]:
-            cell.source = sources[0]
-        alternative = sources[1] if sources[1] != sources[0] and not refusal(sources[1], fixed) else None
+        source = unreadable or render(first)
+        refused = objections(source, fixed)
+        if source:
+            cell.source = source
+        other = unreadable or render(last)
+        alternative = other if other != source and not objections(other, fixed) else None
         cell.metadata["course"] = {"names": list(task.names), "alternative": alternative, "refused": refused}
         if not refused and not unreadable:
-            loaded.update({name: part.source for part in choices[0] for name in part.names})
+            loaded.update({name: part.source for part in first for name in part.names})
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown" and is_solution(cell):
             parts = cells_between(released, submitted, position)
             if parts:
                 write_answer(cell, parts)
     return notebook
-
-
-def refusal(source: str, fixed: frozenset[str]) -> list[str]:
-    """The objections to an answer; code that Python cannot read is no objection here: running it will say so."""
-    try:
-        return objections(source, fixed)
-    except (SyntaxError, ValueError, RecursionError):
-        return []

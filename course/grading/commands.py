@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 
@@ -32,10 +31,10 @@ def do_release(options: argparse.Namespace) -> int:
     from course.files import write_whole
 
     from .release import release
-    from .run import alone
+    from .run import locked
 
     course = course_of(options)
-    with alone(course):  # a run may be writing to the same gradebook
+    with locked(course):  # a run may be writing to the same gradebook
         chapters = release(course)
     for chapter in chapters:
         source = course.released(chapter)
@@ -87,11 +86,10 @@ def do_run(options: argparse.Namespace) -> int:
     for path in options.paths:
         found_at(path)  # a wrong path is told before anything is written
     if not options.no_sandbox:
-        with tempfile.TemporaryDirectory(prefix="cg-") as scratch:
-            sandbox.check(Path(scratch), limits)
+        sandbox.check(limits)
     else:
         print("course: without a sandbox: submissions run with your rights", file=sys.stderr)
-    with run.alone(course):
+    with run.locked(course):
         release(course)
         given, status = take_in(options) if options.paths else (None, 0)
         todo = []
@@ -115,14 +113,19 @@ def do_run(options: argparse.Namespace) -> int:
 def do_feedback(options: argparse.Namespace) -> int:
     """``course grade feedback``: write a page for every graded submission."""
     from .feedback import feedback
+    from .layout import GradingError
     from .run import record_of
 
-    course = course_of(options)
+    course, status = course_of(options), 0
     for student, chapter in course.collected():
         record = record_of(course, student, chapter)
         if record and record.state == "graded":
-            print(feedback(course, student, chapter), flush=True)
-    return 0
+            try:
+                print(feedback(course, student, chapter), flush=True)
+            except GradingError as error:  # the others get their pages
+                print(f"course: {error}", file=sys.stderr)
+                status = 1
+    return status
 
 
 def do_export(options: argparse.Namespace) -> int:

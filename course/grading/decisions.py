@@ -1,11 +1,14 @@
-"""Marks that a human gave stand when a submission is graded again, as long as the answer is the same."""
+"""What a human decides: an answer that the grader did not run or read waits for it, and what was decided stands.
+
+It stands when a submission is graded again, as long as the answer is the same.
+"""
 
 from nbformat import NotebookNode
 from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Dict
 
-from .answers import grade_id
+from .answers import grade_id, is_python
 
 
 def answers_of(notebook: NotebookNode) -> dict[str, str]:
@@ -20,16 +23,25 @@ def answers_of(notebook: NotebookNode) -> dict[str, str]:
     return answers
 
 
+def is_undecided(answer: NotebookNode) -> bool:
+    """Was a coded answer refused, or can Python not read it? Then the zero of its tests says little about it."""
+    return answer.cell_type == "code" and bool(
+        answer.metadata.get("course", {}).get("refused") or not is_python(answer.source)
+    )
+
+
 class SaveGrades(SaveAutoGrades):
     """nbgrader's step "save the grades", which makes whatever a human decided wait again, without that where it can.
 
-    A decision stands when neither the answer nor the mark of its tests is another than it was.
+    A decision stands when neither the answer nor the mark of its tests is another than it was; without one, the tests
+    of an undecided answer wait.
     """
 
     answers_before = Dict(help="what each graded cell judged the last time").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         self.answers = answers_of(nb)
+        self.undecided = {cell.source for cell in nb.cells if is_solution(cell) and is_undecided(cell)}
         return super().preprocess(nb, resources)
 
     def _add_score(self, cell: NotebookNode, resources: dict) -> None:
@@ -41,4 +53,6 @@ class SaveGrades(SaveAutoGrades):
         same = self.answers[name] == self.answers_before.get(name) and grade.auto_score == mark
         if decided and same:
             grade.needs_manual_grade = False
-            self.gradebook.db.commit()
+        elif self.answers[name] in self.undecided:
+            grade.needs_manual_grade = True
+        self.gradebook.db.commit()

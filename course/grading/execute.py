@@ -103,22 +103,20 @@ class Run:
                 await self.load(cell, cell.source)
 
     async def everything(self) -> None:
-        position = 0
         fresh = True
-        while position < len(self.notebook.cells):
-            cell = self.notebook.cells[position]
-            if kind_of(cell) is not None:
-                try:
-                    if not fresh:
-                        await self.again(position)
-                        fresh = True
-                    await self.cell(position)
-                except KernelLost as reason:
-                    self.lost.add(position)
-                    fresh = False
-                    cell.outputs = [error_output("KernelLost", str(reason))]
-                    self.notes.append(f"{grade_id(cell) or f'cell {position}'}: {reason}")
-            position += 1
+        for position, cell in enumerate(self.notebook.cells):
+            if kind_of(cell) is None:
+                continue
+            try:
+                if not fresh:
+                    await self.again(position)
+                    fresh = True
+                await self.cell(position)
+            except KernelLost as reason:
+                self.lost.add(position)
+                fresh = False
+                cell.outputs = [error_output("KernelLost", str(reason))]
+                self.notes.append(f"{grade_id(cell) or f'cell {position}'}: {reason}")
 
 
 class GuardedExecute(NbGraderPreprocessor):

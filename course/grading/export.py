@@ -29,9 +29,9 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
         raise GradingError(f"nothing graded yet in {course.grading}: run `course grade run` first")
     with nbgrader_ready(), Gradebook(f"sqlite:///{course.grading}/gradebook.db") as gradebook:
         for student, chapter, record in graded:
+            whose = (student, chapter.part, chapter.name)
             if record is None or record.state != "graded":
-                line = (student, chapter.part, chapter.name, "", "", "", "not graded", "")
-                yield dict(zip(COLUMNS, line, strict=True))
+                yield dict(zip(COLUMNS, (*whose, "", "", "", "not graded", ""), strict=True))
                 continue
             try:
                 notebook = gradebook.find_submission_notebook(chapter.name, chapter.part, student)
@@ -44,16 +44,8 @@ def rows(course: Course) -> Iterator[dict[str, object]]:
             order = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in cells]
             for grade in sorted(notebook.grades, key=lambda grade: order.index(grade.name)):
                 by_hand = "waiting" if grade.needs_manual_grade else "done" if grade.manual_score is not None else ""
-                line = (
-                    student,
-                    chapter.part,
-                    chapter.name,
-                    grade.name,
-                    grade.score,
-                    grade.max_score,
-                    by_hand,
-                )
-                yield dict(zip(COLUMNS, (*line, record.sandboxed), strict=True))
+                line = (*whose, grade.name, grade.score, grade.max_score, by_hand, record.sandboxed)
+                yield dict(zip(COLUMNS, line, strict=True))
 
 
 def totals(tasks: Iterable[dict[str, object]]) -> Iterator[dict[str, object]]:

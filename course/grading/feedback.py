@@ -17,8 +17,8 @@ from traitlets.config import Config
 from course.files import write_whole
 
 from .answers import grade_id
-from .layout import Chapter, Course, GradingError, configure
-from .release import nbgrader_ready, reason
+from .layout import Chapter, Course, configure
+from .release import convert
 from .run import scores
 from .submissions import read
 
@@ -60,8 +60,8 @@ def without_the_graders_frames(output: NotebookNode) -> NotebookNode:
 def is_hidden(cell: NotebookNode, error: NotebookNode) -> bool:
     """Did a line of the hidden tests raise this error?"""
     before, begin, _ = cell.source.partition("BEGIN HIDDEN TESTS")
-    place = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
-    return bool(begin and place and int(place[1]) > before.count("\n") + 1)
+    line = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)))
+    return bool(begin and line and int(line[1]) > before.count("\n") + 1)
 
 
 def without_hidden_tests(source: str) -> str:
@@ -133,8 +133,6 @@ def offline(page: str) -> str:
 def feedback(course: Course, student: str, chapter: Chapter) -> Path:
     """Write the page of one graded submission; its path."""
     from nbgrader.converters import GenerateFeedback
-    from nbgrader.converters.base import NbGraderException
-    from nbgrader.coursedir import CourseDirectory
 
     config = configure(Config(), course.root, course.grading, course.grading / "release")
     config.CourseDirectory.assignment_id = chapter.part
@@ -142,11 +140,7 @@ def feedback(course: Course, student: str, chapter: Chapter) -> Path:
     config.CourseDirectory.notebook_id = chapter.name
     config.GenerateFeedback.preprocessors = [GetGrades, HideTests, CSSHTMLHeaderPreprocessor]
     config.HTMLExporter.sanitize_html = True
-    with nbgrader_ready() as errors:
-        try:
-            GenerateFeedback(coursedir=CourseDirectory(config=config), config=config, force=True).start()
-        except (NbGraderException, SystemExit) as error:
-            raise GradingError(f"{student} {chapter}: {reason(errors, error)}") from error
+    convert(GenerateFeedback, config, f"{student} {chapter}")
     path = course.of_student("feedback", student, chapter, ".html")
     title_of = titles(read(course.released(chapter)))
     page = named(path.read_text(encoding="utf8"), title_of)

@@ -15,18 +15,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-WATCHED = (
-    "torch",
-    "numpy",
-    "scipy",
-    "course",
-    "math",
-    "cmath",
-    "operator",
-    "random",
-    "statistics",
-    "functools",
-)
+WATCHED = ("torch", "numpy", "scipy", "course", "math", "cmath", "operator", "random", "statistics", "functools")
 COMPARING = ("numpy.testing", "numpy.linalg", "torch.testing", "torch.linalg")
 # Of classes only these: others (optimisers) are completed by their own library when they are first used.
 CLASSES = ("torch.", "torch.nn.modules.", "torch.nn.parameter.", "course.")
@@ -162,7 +151,7 @@ class Guard:
     def load(self, source: str, names: list[str], namespace: dict[str, Any]) -> None:
         """Run an answer in the answers' own name space, and give the tests the `names` that the task asks for."""
         self.picture()
-        for name, value in namespace.items():  # as it is now, unless an answer has put its own in its place
+        for name, value in namespace.items():  # as it is now, unless an answer has put its own there
             if name not in self.taken and self.space.get(name) is self.given.get(name):
                 self.space[name] = self.given[name] = value
         self.answers += 1

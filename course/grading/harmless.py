@@ -6,24 +6,27 @@ What a browser would take for a tag, or for a script in a link, is changed so li
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 
 from nbformat import NotebookNode
 
 IMAGES = ("image/png", "image/jpeg")
 TAG = re.compile(r"<(?=[A-Za-z/!?])")  # "<" followed by anything else begins no tag
 ENTITY = re.compile(r"&(?=#|colon;|Tab;|NewLine;)")  # could spell the scheme of a link
-IMAGE = re.compile(r"!(?=\[(?![^\[\]\n]*\]\(attachment:))")  # any but an attached one: its address would be asked for
 SCRIPT = re.compile(r"((?:java|vb)script)\s*\\?:", re.IGNORECASE)
 
 
-def harmless_text(text: str) -> str:
-    """Markdown without raw HTML, links to scripts, and images from elsewhere (a link to them stays).
+def harmless_text(text: str, attached: Iterable[str] = ()) -> str:
+    """Markdown without raw HTML, links to scripts, and images that are not `attached` (a link to them stays).
 
-    ``$a<b$`` becomes ``$a< b$``, the same formula.
+    ``$a<b$`` becomes ``$a< b$``, the same formula. An image from elsewhere would be asked for; nbconvert refuses the
+    whole notebook when it does not find an attachment.
 
     It looks at characters, not at Markdown's structure: no two renderers agree on that.
     """
-    text = IMAGE.sub("! ", ENTITY.sub("& ", TAG.sub("< ", text)))
+    names = "|".join(map(re.escape, attached)) or "(?!)"  # no name at all
+    text = ENTITY.sub("& ", TAG.sub("< ", text))
+    text = re.sub(rf"!(?=\[(?![^\[\]\n]*\]\(attachment:(?:{names})\)))", "! ", text)
     return SCRIPT.sub(r"\1 -", text)
 
 

@@ -2,14 +2,19 @@
 
 import asyncio
 import shutil
+import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL
 
 import nbformat
 import zmq.asyncio
 from jupyter_client import AsyncKernelClient
+from jupyter_client.connect import port_names
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -27,33 +32,49 @@ class KernelLost(RuntimeError):
     """The kernel ended or did not answer in time; the message says which."""
 
 
+@contextmanager
+def listening(scratch: Path) -> Iterator[dict[str, int]]:
+    """A listening socket in `scratch` for each channel of a kernel to inherit: the numbers of their descriptors.
+
+    The "port" of a channel is that number. The kernel listens on what it inherits and sees no path to it, so that no
+    submission can put anything else where the grader connects, at first or after a connection was lost.
+    """
+    sockets = {name: socket.socket(socket.AF_UNIX) for name in port_names}
+    try:
+        for channel in sockets.values():
+            channel.bind(f"{scratch}/k-{channel.fileno()}")
+            channel.listen()
+            channel.setblocking(False)
+        yield {name: channel.fileno() for name, channel in sockets.items()}
+    finally:
+        for channel in sockets.values():
+            channel.close()
+
+
 class Manager(AsyncKernelManager):
     """Starts the kernel in the sandbox; sockets and connection file lie in the scratch folder, not on the network."""
 
     sandboxed = Bool(True)
-    scratch = Any()
     limits = Any()
 
-    def __init__(self, scratch: Path, limits: Limits, sandboxed: bool):
+    def __init__(self, scratch: Path, limits: Limits, sandboxed: bool, ports: dict[str, int]):
         context = zmq.asyncio.Context()
         context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES)  # for the sockets made from it
+        file = str(scratch / "connection.json")
         super().__init__(
-            kernel_name="",
-            transport="ipc",
-            ip=str(scratch / "k"),
-            connection_file=str(scratch / "connection.json"),
-            context=context,
+            kernel_name="", transport="ipc", ip=f"{scratch}/k", connection_file=file, context=context, **ports
         )
-        self.scratch, self.limits, self.sandboxed = scratch, limits, sandboxed
+        self.limits, self.sandboxed = limits, sandboxed
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
-        command += ["--HistoryManager.enabled=False", "--IPKernelApp.log_level=CRITICAL"]
+        file = Path(self.connection_file)
+        command = [sys.executable, "-m", "course.grading.launcher", "--HistoryManager.enabled=False"]
+        command += ["--IPKernelApp.log_level=CRITICAL", "-f", f"/tmp/{file.name}" if self.sandboxed else str(file)]
         if self.sandboxed:
-            command = sandboxed(command, self.scratch, self.limits)
+            command = sandboxed(command, self.limits, file)
         elif shutil.which("prlimit"):
-            command = limited(self.limits, alone=False) + command
+            command = limited(self.limits, own_user=False) + command
         return KernelSpec(argv=command, display_name="submission", language="python")
 
     def client(self, **options) -> AsyncKernelClient:
@@ -92,16 +113,16 @@ class Session:
 
     async def start(self) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="cg-", dir="/tmp" if Path("/tmp").is_dir() else None))
-        self.manager = Manager(self.scratch, self.limits, self.sandboxed)
-        self.client = Client(
-            nbformat.v4.new_notebook(),
-            km=self.manager,
-            allow_errors=True,
-            interrupt_on_timeout=False,
-            startup_timeout=60,
-        )
+        notebook = nbformat.v4.new_notebook()
         try:
-            await self.client.async_start_new_kernel(stdin=None)
+            with listening(self.scratch) as ports:
+                self.manager = Manager(self.scratch, self.limits, self.sandboxed, ports)
+                self.client = Client(
+                    notebook, km=self.manager, allow_errors=True, interrupt_on_timeout=False, startup_timeout=60
+                )
+                # To nowhere: what it wrote would stand in the instructor's terminal, between the grader's own lines.
+                nowhere = {"stdin": DEVNULL, "stdout": DEVNULL, "stderr": DEVNULL}
+                await self.client.async_start_new_kernel(pass_fds=[*ports.values()], **nowhere)
             await self.client.async_start_new_kernel_client()
         except RuntimeError as error:
             await self.stop()

@@ -50,21 +50,27 @@ def reason(errors: list[str], error: BaseException) -> str:
     return told[0].strip().splitlines()[-1]
 
 
+def convert(converter: type, config: Config, what: str) -> None:
+    """Let one of nbgrader's converters work; a :class:`GradingError` about `what`, with its reason, when it fails."""
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+
+    with nbgrader_ready() as errors:
+        try:
+            converter(coursedir=CourseDirectory(config=config), config=config, force=True).start()
+        except (NbGraderException, SystemExit) as error:
+            raise GradingError(f"{what}: {reason(errors, error)}") from error
+
+
 def generate(course: Course, release: Path) -> None:
     """Write the students' notebooks into the folder `release`, and points and hidden tests into the gradebook."""
     from nbgrader.converters import GenerateAssignment
-    from nbgrader.converters.base import NbGraderException
-    from nbgrader.coursedir import CourseDirectory
 
     course.grading.mkdir(parents=True, exist_ok=True)
     for part in sorted({chapter.part for chapter in course.chapters()}):
         config = configure(Config(), course.root, course.grading, release)
         config.CourseDirectory.assignment_id = part
-        with nbgrader_ready() as errors:
-            try:
-                GenerateAssignment(coursedir=CourseDirectory(config=config), config=config, force=True).start()
-            except (NbGraderException, SystemExit) as error:
-                raise GradingError(f"solutions/{part}: {reason(errors, error)}") from error
+        convert(GenerateAssignment, config, f"solutions/{part}")
 
 
 def stamp(course: Course) -> Path:

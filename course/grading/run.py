@@ -26,13 +26,13 @@ from course.files import write_json, write_whole
 
 from .answers import assemble
 from .layout import Chapter, Course, GradingError, configure, digest
-from .release import nbgrader_ready, reason
+from .release import convert, nbgrader_ready
 from .sandbox import Limits
-from .submissions import Unreadable, read
+from .submissions import Unreadable, one_line, read
 
 GRADER = [
-    Path(__file__).with_name(name)
-    for name in ("answers.py", "vetting.py", "guard.py", "execute.py", "harmless.py", "kernel.py")
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("answers", "vetting", "guard", "execute", "harmless", "kernel", "launcher", "decisions")
 ]
 
 
@@ -76,8 +76,6 @@ def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bo
 def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> tuple[list[str], int]:
     """Run nbgrader on the assembled notebook; the guard's notes, and the number of cells that ran into a limit."""
     from nbgrader.converters import Autograde
-    from nbgrader.converters.base import NbGraderException
-    from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import CheckCellMetadata, LimitOutput
 
     from .decisions import SaveGrades, answers_of
@@ -87,21 +85,12 @@ def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sa
     config.CourseDirectory.assignment_id = chapter.part
     config.CourseDirectory.student_id = student
     config.CourseDirectory.notebook_id = chapter.name
-    config.Autograde.autograde_preprocessors = [
-        GuardedExecute,
-        LimitOutput,
-        SaveGrades,
-        CheckCellMetadata,
-    ]
+    config.Autograde.autograde_preprocessors = [GuardedExecute, LimitOutput, SaveGrades, CheckCellMetadata]
     config.GuardedExecute.limits = limits
     config.GuardedExecute.sandboxed = sandboxed
     before = course.of_student("autograded", student, chapter)
     config.SaveGrades.answers_before = answers_of(read(before)) if before.exists() else {}
-    with nbgrader_ready() as errors:
-        try:
-            Autograde(coursedir=CourseDirectory(config=config), config=config, force=True).start()
-        except (NbGraderException, SystemExit) as error:
-            raise GradingError(reason(errors, error)) from error
+    convert(Autograde, config, "nbgrader")
     graded = read(course.of_student("autograded", student, chapter))
     told = graded.metadata["course"]
     return list(told["notes"]), int(told["lost"])
@@ -136,6 +125,7 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
         record.state, record.notes = "failed", [str(error)]
     except Exception as error:  # a stranger's file: whatever it breaks, the others are graded
         record.state, record.notes = "failed", [f"{type(error).__name__}: {error}"]
+    record.notes = [one_line(note) for note in record.notes]
     record.seconds = round(time.monotonic() - start, 1)
     write_json(course.of_student("records", student, chapter, ".json"), asdict(record))
     return record
@@ -151,7 +141,7 @@ def end_with_parent(parent: int) -> None:
 
 
 @contextmanager
-def alone(course: Course) -> Iterator[None]:
+def locked(course: Course) -> Iterator[None]:
     """Hold the gradebook; a :class:`GradingError` when another run holds it. The lock ends with the process."""
     course.grading.mkdir(parents=True, exist_ok=True)
     with (course.grading / "lock").open("w") as lock:

@@ -1,10 +1,15 @@
-"""The wall around a submission: bubblewrap gives its kernel an almost empty machine, prlimit a small one.
+"""The sandbox of a submission: bubblewrap gives its kernel an almost empty machine, prlimit a small one.
 
 The kernel sees the system's libraries, Python with its packages, and `course`, all read-only. It sees no network, no
-home folder, no solution, no other submission, no gradebook and no process but its own. It may write to one scratch
-folder and to a small file system in memory.
+home folder, no solution, no other submission, no gradebook and no process but its own. It may write to two small file
+systems in memory, and to nothing on the disk.
+
+Process 1 in there is bubblewrap's own, and an ordinary user's kernel may inspect it: so it starts with the kernel's
+environment instead of the instructor's, and its folder in ``/proc`` is covered. Whoever starts the command must give it
+no open file that a submission may not have: what bubblewrap inherits, the kernel inherits, too.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -67,117 +72,71 @@ def sandbox_user() -> int | None:
     return NOBODY + os.getpid() % 4000 if os.geteuid() == 0 else None
 
 
-def limited(limits: Limits, *, alone: bool = True) -> list[str]:
+def limited(limits: Limits, *, own_user: bool = True) -> list[str]:
     """The prefix that starts a program with limited processor time, memory, file size and number of processes.
 
     Private memory is limited exactly; address space more loosely, because libraries reserve space that they never use.
-    The system counts *all* threads of a user, so that their number is limited only where the program is `alone`.
+    The system counts *all* threads of a user, so their number is limited only where the program has a user of its own.
     """
-    return [
-        required("prlimit"),
-        f"--cpu={limits.cpu_seconds}",
-        f"--data={limits.memory_mib * MIB}",
-        f"--as={(limits.memory_mib + 8192) * MIB}",
-        f"--fsize={limits.file_mib * MIB}",
-        *([f"--nproc={limits.processes}"] if alone else []),
-        "--core=0",
-        "--nofile=1024",
-        "--",
-    ]
+    call = [required("prlimit"), f"--cpu={limits.cpu_seconds}", f"--data={limits.memory_mib * MIB}"]
+    call += [f"--as={(limits.memory_mib + 8192) * MIB}", f"--fsize={limits.file_mib * MIB}"]
+    call += [f"--nproc={limits.processes}"] if own_user else []
+    return [*call, "--core=0", "--nofile=1024", "--"]
 
 
-def sandboxed(command: list[str], scratch: Path, limits: Limits) -> list[str]:
-    """`command` inside the sandbox, with `scratch` as the one folder of the disk that it may write to.
+@functools.cache
+def without_name_spaces(bubblewrap: str) -> list[str]:
+    """The option that forbids the kernel to make name spaces of its own, where this version of bubblewrap has it."""
+    told = subprocess.run([bubblewrap, "--help"], capture_output=True, text=True).stdout
+    return ["--disable-userns"] if "--disable-userns" in told else []
+
+
+def sandboxed(command: list[str], limits: Limits, readable: Path | None = None) -> list[str]:
+    """`command` inside the sandbox, which sees the file `readable`, if one is given, as ``/tmp/<name>``.
 
     Started by root, the command becomes a user without rights; started by anybody else, it gets a user name space of
     its own, which the kernel must allow.
     """
-    python = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "HOME": "/tmp/home",
-        "USER": "student",  # the user id that root lends has no name, and libraries ask for one
-        "LOGNAME": "student",
-        "IPYTHONDIR": "/tmp/home/.ipython",
-        "MPLCONFIGDIR": "/tmp/home/.matplotlib",
-        "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "COURSE_DEVICE": "cpu",
-        "COURSE_QUIET": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
-    call = [
-        required("bwrap"),
-        "--die-with-parent",
-        "--unshare-net",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-    ]
-    for folder in SYSTEM:
-        call += ["--ro-bind-try", folder, folder]
-    for name in SETTINGS:
-        call += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    call += ["--proc", "/proc", "--dev", "/dev"]
-    call += [
-        "--perms",
-        "1777",
-        "--size",
-        str(limits.file_mib * MIB),
-        "--tmpfs",
-        "/dev/shm",
-        "--remount-ro",
-        "/dev",
-    ]
-    call += [
-        "--perms",
-        "1777",
-        "--size",
-        str(limits.file_mib * MIB),
-        "--tmpfs",
-        "/tmp",
-        "--perms",
-        "0777",
-        "--dir",
-        "/tmp/home",
-    ]
-    for folder in sorted({*python, PACKAGE}):
+    bubblewrap = required("bwrap")
+    environment = (  # with a user's name, which libraries ask for: the user id that root lends has none
+        "HOME=/tmp/home USER=student LOGNAME=student LANG=C.UTF-8 IPYTHONDIR=/tmp/home/.ipython "
+        "MPLCONFIGDIR=/tmp/home/.matplotlib OMP_NUM_THREADS=1 CUDA_VISIBLE_DEVICES= COURSE_DEVICE=cpu COURSE_QUIET=1 "
+        "PYTHONDONTWRITEBYTECODE=1 PYDEVD_DISABLE_FILE_VALIDATION=1"
+    )
+    path = f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"
+    call = ["/usr/bin/env", "-i", path, *environment.split()]
+    call += [bubblewrap, "--die-with-parent", "--new-session", "--unshare-net", "--unshare-pid", "--unshare-ipc"]
+    call += ["--unshare-uts", "--unshare-cgroup-try"]
+    for path in (*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)):
+        call += ["--ro-bind-try", path, path]
+    call += ["--proc", "/proc", "--perms", "0555", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"]
+    for folder in ("/dev/shm", "/tmp"):
+        call += ["--perms", "1777", "--size", str(limits.file_mib * MIB), "--tmpfs", folder]
+    call += ["--remount-ro", "/dev", "--perms", "0777", "--dir", "/tmp/home"]
+    for folder in sorted({Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), PACKAGE}):
         if not any(folder.is_relative_to(system) for system in SYSTEM):
-            for parent in [*folder.parents][-2::-1]:  # bubblewrap would make them for its own user alone
+            for parent in [*folder.parents][-2::-1]:  # bubblewrap would make them for its own user only
                 call += ["--perms", "0755", "--dir", str(parent)]
             call += ["--ro-bind", str(folder), str(folder)]
-    call += ["--bind", str(scratch), str(scratch), "--remount-ro", "/", "--chdir", "/tmp/home", "--clearenv"]
-    for name, value in environment.items():
-        call += ["--setenv", name, value]
+    if readable is not None:
+        call += ["--ro-bind", str(readable), f"/tmp/{readable.name}"]
+    call += ["--remount-ro", "/", "--chdir", "/tmp/home"]
     user = sandbox_user()
     if user is None:
-        call += ["--unshare-user", "--"]
+        call += ["--unshare-user", *without_name_spaces(bubblewrap), "--"]
     else:
-        os.chown(scratch, user, user)
-        call += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
-        call += [
-            required("setpriv"),
-            f"--reuid={user}",
-            f"--regid={user}",
-            "--clear-groups",
-            "--inh-caps=-all",
-            "--no-new-privs",
-            "--",
-        ]
+        call += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--", required("setpriv")]
+        call += [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all", "--no-new-privs", "--"]
     return call + limited(limits) + command
 
 
-def check(scratch: Path, limits: Limits) -> None:
+def check(limits: Limits) -> None:
     """Start Python in the sandbox once; raise :class:`SandboxError` with the reason when that fails."""
-    trial = subprocess.run(
-        sandboxed([sys.executable, "-c", "import course"], scratch, limits), capture_output=True, text=True
-    )
+    call = sandboxed([sys.executable, "-c", "import course"], limits)
+    trial = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if trial.returncode != 0:
         reason = (trial.stderr.strip() or f"exit status {trial.returncode}").splitlines()[-1]
-        if reason.startswith("ModuleNotFoundError"):  # Python runs, so the wall stands
+        if reason.startswith("ModuleNotFoundError"):  # Python runs, so there is a sandbox
             raise SandboxError(
                 f"the sandbox finds no package: {reason}. It sees what is installed in the environment of "
                 f"{sys.executable}, and no PYTHONPATH: install the course there (pip install -e .)"

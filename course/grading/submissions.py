@@ -1,7 +1,8 @@
-"""Collect submissions: find out whose they are and which chapter they answer, and copy them to one place."""
+"""Collect submissions: find out whose they are and which chapter they answer, and copy them to one folder."""
 
 import os
 import re
+import stat
 import unicodedata
 import warnings
 from dataclasses import dataclass, field
@@ -16,10 +17,17 @@ from .answers import Submission, grade_id, tasks
 from .layout import Chapter, Course, GradingError
 
 LARGEST_MIB = 50
+LONGEST = 300_000  # characters of code and text, five times a solution's; to read one may take Python 0.8 kB
+Signatures = dict[Chapter, tuple[set[str], set[str]]]  # the cell ids of each solution, and the names that it asks for
 
 
 class Unreadable(GradingError):
     """A submitted file is no notebook."""
+
+
+def one_line(text: object) -> str:
+    """A text as one line: what a terminal does not show, or would obey, is escaped (a newline in a file's name)."""
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in str(text))
 
 
 def read(path: Path) -> NotebookNode:
@@ -29,10 +37,17 @@ def read(path: Path) -> NotebookNode:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old notebooks have no cell ids, and the grader needs none
             notebook = nbformat.reads(text, as_version=4)
-        for cell in notebook.cells:
-            cell.source, cell.metadata, cell.cell_type = str(cell.source), cell.metadata, str(cell.cell_type)
+        for number, cell in enumerate(notebook.cells):
+            cell.source, cell.cell_type = str(cell.source), str(cell.cell_type)
+            if not cell.metadata.get("nbgrader", True):  # null: the student's own cell
+                del cell.metadata["nbgrader"]
+            entry = cell.metadata.get("nbgrader", {})
+            if not isinstance(entry, dict) or not isinstance(entry.get("grade_id"), str | None):
+                raise ValueError(f"cell {number}: nbgrader's entry is {entry!r}")
+        if (length := sum(len(cell.source) for cell in notebook.cells)) > LONGEST:
+            raise ValueError(f"it holds {length} characters of code and text, more than {LONGEST}")
     except Exception as error:  # nbformat raises many kinds; the file is a stranger's
-        raise Unreadable(f"{path.name} is no readable notebook ({type(error).__name__}: {str(error)[:80]})") from error
+        raise Unreadable(f"{path.name} is no readable notebook ({type(error).__name__}: {str(error)[:120]})") from error
     return notebook
 
 
@@ -67,20 +82,21 @@ def found_at(given: Path) -> tuple[list[Path], list[Path]]:
     return notebooks, others
 
 
-def recognise(course: Course, path: Path) -> Chapter | None:
-    """The chapter that a notebook answers: the one with most of its cell ids, or of its functions' names."""
-    try:
-        submitted = read(path)
-    except Unreadable:
-        return None
-    ids = {grade_id(cell) for cell in submitted.cells}
-    names = {name for statement in Submission(submitted).statements for name in statement.names}
-    scores = {}
+def signatures(course: Course) -> Signatures:
+    """What each chapter's notebook is recognised by."""
+    found = {}
     for chapter in course.chapters():
         solution = read(course.solution(chapter))
         asked = {name for task in tasks(solution, solution) for name in task.names}
-        own = {grade_id(cell) for cell in solution.cells} - {None}
-        scores[chapter] = (len(ids & own), len(names & asked))
+        found[chapter] = ({grade_id(cell) for cell in solution.cells} - {None}, asked)
+    return found
+
+
+def recognise(notebook: NotebookNode, known: Signatures) -> Chapter | None:
+    """The chapter that a notebook answers: the one with most of its cell ids, or of its functions' names."""
+    ids = {grade_id(cell) for cell in notebook.cells}
+    names = {name for statement in Submission(notebook).statements for name in statement.names}
+    scores = {chapter: (len(ids & own), len(names & asked)) for chapter, (own, asked) in known.items()}
     best = max(scores, key=scores.get, default=None)
     return best if best and scores[best] > (0, 0) else None
 
@@ -95,14 +111,19 @@ def ends_with(stem: str, chapter: Chapter) -> bool:
     return bool(re.search(rf"[-_ ]{re.escape(chapter.name)}$", stem))
 
 
-def answered_chapter(course: Course, path: Path) -> Chapter:
+def chapter_of(path: Path, known: Signatures) -> Chapter:
     """The chapter that a file answers, by its content or else by its name; a :class:`GradingError` if neither tells."""
-    chapters, stem = course.chapters(), stem_of(path)
-    by_name = [chapter for chapter in chapters if stem == chapter.name or ends_with(stem, chapter)]
-    chapter = recognise(course, path) or next(iter(by_name), None) or (chapters[0] if len(chapters) == 1 else None)
-    if chapter is None:
+    stem = stem_of(path)
+    named = [chapter for chapter in known if len(known) == 1 or stem == chapter.name or ends_with(stem, chapter)]
+    try:
+        chapter = recognise(read(path), known)
+    except Unreadable:
+        if not named:
+            raise
+        chapter = None
+    if chapter is None and not named:
         raise GradingError(f"{path}: no chapter is recognised; name it with --chapter part/chapter")
-    return chapter
+    return chapter or named[0]
 
 
 def owner_of(course: Course, path: Path, inside: Path | None) -> str:
@@ -134,36 +155,43 @@ class Collected:
     problems: list[str] = field(default_factory=list)
 
 
+def told(path: Path, error: Exception) -> str:
+    """What is wrong with one file: a stranger's, so that it may be anything."""
+    return str(error) if isinstance(error, GradingError) else f"{path}: {type(error).__name__}: {error}"
+
+
 def newest(
     course: Course, paths: list[Path], student: str | None, chapter: Chapter | None, result: Collected
 ) -> dict[tuple[str, Chapter], Path]:
     """The newest file of each student and chapter; what else was found goes into `result`."""
     chosen: dict[tuple[str, Chapter], Path] = {}
     names: dict[str, str] = {}  # the name as it came, by the safe one
+    known = signatures(course)
     for given in paths:
         inside = given if given.is_dir() else None
         files, others = found_at(given)
         result.notes += [f"{path}: left out, it is no notebook (.ipynb)" for path in others]
         for path in files:
             try:
-                if path.stat().st_size > LARGEST_MIB * 2**20:
+                status = path.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    raise GradingError(f"{path} is no regular file")
+                if status.st_size > LARGEST_MIB * 2**20:
                     raise GradingError(f"{path} is larger than {LARGEST_MIB} MiB; clear its outputs")
                 given_name = unicodedata.normalize("NFC", student or owner_of(course, path, inside))
-                key = (student_name(given_name), chapter or answered_chapter(course, path))
-            except GradingError as error:
-                result.problems.append(str(error))
+                key = (student_name(given_name), chapter or chapter_of(path, known))
+                if names.setdefault(key[0], given_name) != given_name:
+                    raise GradingError(
+                        f"{path}: not used, {given_name!r} and {names[key[0]]!r} would both be called {key[0]!r}; "
+                        "rename one, or collect it by itself with --student"
+                    )
+                older, newer = sorted([chosen.get(key, path), path], key=lambda file: file.stat().st_mtime)
+            except Exception as error:  # whatever it breaks, the others are collected
+                result.problems.append(told(path, error))
                 continue
-            if names.setdefault(key[0], given_name) != given_name:
-                result.problems.append(
-                    f"{path}: not used, {given_name!r} and {names[key[0]]!r} would both be called {key[0]!r}; "
-                    "rename one, or collect it by itself with --student"
-                )
-                continue
-            other = chosen.get(key)
-            if other is not None:
-                older, path = sorted([other, path], key=lambda file: file.stat().st_mtime)
-                result.notes.append(f"{older}: not used, {path.name} is newer and for the same student and chapter")
-            chosen[key] = path
+            if older != newer:
+                result.notes.append(f"{older}: not used, {newer.name} is newer and for the same student and chapter")
+            chosen[key] = newer
     return chosen
 
 
@@ -174,17 +202,26 @@ def collect(course: Course, paths: list[Path], student: str | None = None, chapt
     """
     result = Collected()
     chosen = newest(course, paths, student, chapter, result)
-    for (name, answered), path in sorted(chosen.items()):
-        target = course.of_student("collected", name, answered)
-        text = path.read_bytes().decode("utf8", errors="replace")
-        held = target.read_text(encoding="utf8") if target.exists() else None
-        result.submissions.append((name, answered))
-        if held == text:
-            how = "is as collected before"
-        elif held is not None and target.stat().st_mtime > path.stat().st_mtime:
-            how = f"not used, the one collected before is newer (to take this one, remove {target})"
-        else:
-            write_whole(target, text, dated_as=path)
-            how = "replaces the one collected before" if held is not None else "collected"
-        result.notes.append(f"{name} {answered}: {path} {how}")
+    for (name, answers), path in sorted(chosen.items()):
+        try:
+            how = put(path, course.of_student("collected", name, answers))
+        except OSError as error:
+            result.problems.append(told(path, error))
+            continue
+        result.submissions.append((name, answers))
+        result.notes.append(f"{name} {answers}: {path} {how}")
+    result.notes = [one_line(note) for note in result.notes]
+    result.problems = [one_line(problem) for problem in result.problems]
     return result
+
+
+def put(path: Path, target: Path) -> str:
+    """Copy a submission to `target`, unless a newer one lies there; what became of it."""
+    text = path.read_bytes().decode("utf8", errors="replace")
+    held = target.read_text(encoding="utf8") if target.exists() else None
+    if held == text:
+        return "is as collected before"
+    if held is not None and target.stat().st_mtime > path.stat().st_mtime:
+        return f"not used, the one collected before is newer (to take this one, remove {target})"
+    write_whole(target, text, dated_as=path)
+    return "replaces the one collected before" if held is not None else "collected"

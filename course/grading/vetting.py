@@ -2,10 +2,11 @@
 
 An answer shares its process with the tests, so it must not reach into them: no other modules than those for computing,
 no look at the caller's frame, no exchange of library functions. The sandbox protects the machine, this protects the
-marks. It is a fence, not a wall: a refused answer is shown to the instructor, who decides.
+marks. It does not find everything: a refused answer is shown to the instructor, who decides.
 """
 
 import ast
+import symtable
 
 
 def words(text: str) -> frozenset[str]:
@@ -39,6 +40,32 @@ DUNDERS = words(
     """
 )
 UNDERSCORED = words("_replace _asdict _fields _make")  # namedtuple's public names
+LEVELS = 150  # of a syntax tree; what reads trees recurses, and Python allows it about 220
+
+
+class TooDeep(ValueError):
+    """Code whose expressions or blocks are nested too deeply to be read."""
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a piece of code.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python; the error is the one that running it would give.
+        TooDeep: it has more than `LEVELS` levels, or Python's own parser gives up on it.
+    """
+    too_deep = TooDeep(f"it is nested more than {LEVELS} levels deep")
+    try:
+        tree = ast.parse(source)
+        symtable.symtable(source, "answer", "exec")  # finds more, such as a parameter that is global, too
+    except (RecursionError, MemoryError) as error:
+        raise too_deep from error
+    nodes: list[ast.AST] = [tree]
+    for _ in range(LEVELS):
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+        if not nodes:
+            return tree
+    raise too_deep
 
 
 def root_of(node: ast.expr) -> ast.expr:
@@ -177,11 +204,16 @@ def imported_names(tree: ast.AST) -> set[str]:
 
 
 def objections(source: str, provided: frozenset[str] = frozenset()) -> list[str]:
-    """What speaks against running `source`; empty for an honest answer.
+    """What speaks against running `source`; empty for an honest answer, and for what is no Python and will not run.
 
     `provided` are names that the notebook itself imports or defines: an answer may use them, but not change them.
     """
-    tree = ast.parse(source)
+    try:
+        tree = parsed(source)
+    except TooDeep as error:
+        return [str(error)]
+    except (SyntaxError, ValueError):
+        return []
     reader = _Reader(imported_names(tree) | provided | {"torch", "np", "numpy"})
     reader.visit(tree)
     return [f"line {line}: {reason}" for line, reason in sorted(set(reader.found))]

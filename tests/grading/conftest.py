@@ -1,5 +1,6 @@
 """A small course, and the sandbox where the machine has one."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -57,15 +58,16 @@ def solution(released_course, chapter):
     return read(released_course.solution(chapter))
 
 
+def course_grade(course: layout.Course, step: str, *arguments, **options) -> subprocess.CompletedProcess:
+    """``course grade STEP``, as an instructor would call it."""
+    command = [COURSE, "grade", step, "--course", course.root, "--grading", course.grading, *arguments]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=400, **options)
+
+
 @pytest.fixture
 def grade(course):
-    """``course grade …`` on the copy, as an instructor would call it."""
-
-    def call(*arguments, **options):
-        command = [COURSE, "grade", arguments[0], "--course", course.root, *arguments[1:]]
-        return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=240, **options)
-
-    return call
+    """``course grade …`` on the copy."""
+    return functools.partial(course_grade, course)
 
 
 @pytest.fixture

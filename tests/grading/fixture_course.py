@@ -39,41 +39,30 @@ def cell(kind, source, grade_id=None, *, points=None, solution=False, tags=()):
     made = make(source, metadata={"tags": list(tags)} if tags else {})
     if grade_id:
         made.id = grade_id
-        made.metadata["nbgrader"] = {
-            "grade_id": grade_id,
-            "grade": points is not None,
-            "solution": solution,
-            "locked": not solution,
-            "schema_version": 3,
-            "task": False,
-        }
+        kind = {"grade": points is not None, "solution": solution, "locked": not solution, "task": False}
+        made.metadata["nbgrader"] = {"grade_id": grade_id, "schema_version": 3, **kind}
         if points is not None:
             made.metadata["nbgrader"]["points"] = points
     return made
+
+
+def task(number, name, source, tests, points):
+    graded = cell("code", tests, f"{name}-tests", points=points, tags=["raises-exception"])
+    return cell("markdown", f"## {number}"), cell("code", source, name, solution=True), graded
 
 
 def solution_notebook():
     cells = [
         cell("markdown", "# Basics"),
         cell("code", "import numpy as np\nimport torch", "imports"),
-        cell("markdown", "## 1"),
-        cell("code", MEAN, "mean", solution=True),
-        cell("code", MEAN_TESTS, "mean-tests", points=2, tags=["raises-exception"]),
-        cell("markdown", "## 2"),
-        cell("code", SQUARE, "centred", solution=True),
-        cell("code", SQUARE_TESTS, "centred-tests", points=3, tags=["raises-exception"]),
-        cell("markdown", "## 3"),
-        cell("code", LAST, "last", solution=True),
-        cell("code", LAST_TESTS, "last-tests", points=1, tags=["raises-exception"]),
+        *task(1, "mean", MEAN, MEAN_TESTS, 2),
+        *task(2, "centred", SQUARE, SQUARE_TESTS, 3),
+        *task(3, "last", LAST, LAST_TESTS, 1),
         cell("markdown", "## 4: why is the mean of a centred vector zero?"),
         cell("markdown", "### BEGIN SOLUTION\nLinearity.\n### END SOLUTION", "why", points=4, solution=True),
         cell("markdown", "## 5: try something"),
         cell(
-            "code",
-            "### BEGIN SOLUTION\nmean(torch.ones(3))\n### END SOLUTION",
-            "experiment",
-            points=2,
-            solution=True,
+            "code", "### BEGIN SOLUTION\nmean(torch.ones(3))\n### END SOLUTION", "experiment", points=2, solution=True
         ),
         cell("markdown", "The end."),
     ]

@@ -42,11 +42,7 @@ def test_an_ordinary_submission(put_together, submitted):
     assembled = put_together(submitted)
     for name, source in ANSWERS.items():
         assert cell_of(assembled, name).source == source
-        assert cell_of(assembled, name).metadata.course == {
-            "names": [name],
-            "alternative": None,
-            "refused": [],
-        }
+        assert cell_of(assembled, name).metadata.course == {"names": [name], "alternative": None, "refused": []}
     assert cell_of(assembled, "why").source == "Because the mean is linear."
 
 
@@ -110,11 +106,6 @@ def test_a_syntax_error_elsewhere_costs_nothing(put_together, submitted):
     assert [cell_of(assembled, name).source for name in ANSWERS] == list(ANSWERS.values())
 
 
-def test_lines_for_ipython_are_left_out(put_together, submitted):
-    cell_of(submitted, "mean").source = "%%time\n!pip list\n%matplotlib inline\nmean?\n" + ANSWERS["mean"]
-    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
-
-
 @pytest.mark.parametrize("line", ["# divide by n?", "'mean of x?'", 'text = """\n%d rows\n"""'])
 def test_a_question_in_an_answer_stays(put_together, submitted, line):
     head, body = ANSWERS["mean"].split("\n", 1)
@@ -123,14 +114,13 @@ def test_a_question_in_an_answer_stays(put_together, submitted, line):
     assert cell_of(put_together(submitted), "mean").source == answer
 
 
-@pytest.mark.parametrize("after", ["mean.checked = True", "mean.__doc__ = 'x'", "cache = {}\ncache[mean] = 1"])
-def test_an_attribute_or_an_entry_is_no_definition(put_together, submitted, after):
-    cell_of(submitted, "mean").source = ANSWERS["mean"] + "\n" + after
-    assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
-
-
-def test_statements_at_the_top_level_are_not_run(put_together, submitted):
-    cell_of(submitted, "mean").source = "torch.allclose = lambda *a: True\n" + ANSWERS["mean"] + "\nprint(mean([1]))"
+@pytest.mark.parametrize(
+    "before", ["", "%%time\n!pip list\n%matplotlib inline\nmean?", "torch.allclose = lambda *a: True"]
+)
+@pytest.mark.parametrize("after", ["mean.checked = True", "cache = {}\ncache[mean] = 1", "print(mean([1]))"])
+def test_what_defines_no_name_is_left_out(put_together, submitted, before, after):
+    """Lines for IPython, an attribute or an entry, calls."""
+    cell_of(submitted, "mean").source = f"{before}\n{ANSWERS['mean']}\n{after}"
     assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
 
 
@@ -180,6 +170,7 @@ def test_a_written_answer_in_a_copied_cell(put_together, submitted):
         "def mean(x)\n    return x.mean()",
         "def mean(x):\nreturn x.mean()",
         "import math\n\ndef mean(x):\n    return x.mean() +\n\nmean(torch.ones(2))",
+        "def mean(x):\n    global x\n    return x.mean()",
     ],
 )
 def test_an_answer_that_python_cannot_read_is_run_as_it_is(source, put_together, submitted):
@@ -195,23 +186,40 @@ def test_an_unreadable_draft_does_not_win_over_an_answer(put_together, submitted
     assert cell_of(put_together(submitted), "mean").source == ANSWERS["mean"]
 
 
-def test_photographs_of_a_written_answer_are_kept(put_together, submitted):
-    first = cell_of(submitted, "why")
-    first.source, first.attachments = "See ![](attachment:image.png)", {"image.png": {"image/png": "QUFB"}}
-    second = new_markdown_cell("and ![](attachment:image.png)", attachments={"image.png": {"image/png": "QkJC"}})
+@pytest.mark.parametrize("levels", [500, 10**3, 10**5])
+@pytest.mark.parametrize("parts", ["1 +1 ", "x .b ", " - x", "x [0] ", " not\t x"])
+def test_an_answer_nested_too_deeply_costs_its_own_marks(parts, levels, put_together, submitted):
+    first, more, last = parts.split(" ")
+    cell_of(submitted, "mean").source = f"def mean(x):\n    return {first}{more * levels}{last}"
+    submitted.cells.insert(0, new_code_cell(f"{first}{more * levels}{last}"))
+    assembled = put_together(submitted)
+    (reason,) = cell_of(assembled, "mean").metadata.course.refused
+    assert reason == "it is nested more than 150 levels deep"
+    assert [cell_of(assembled, name).source for name in ("centred", "last")] == [ANSWERS["centred"], ANSWERS["last"]]
+    assert cell_of(assembled, "last").metadata.course.refused == []
+
+
+def test_photographs_of_a_written_answer_are_kept_under_plain_names(put_together, submitted):
+    first, name = cell_of(submitted, "why"), "My é (1).png"
+    first.source = "See ![](attachment:My%20%C3%A9%20(1).png), ![](attachment:gone.png)"
+    first.attachments = {name: {"image/png": "QUFB"}}
+    second = new_markdown_cell(f"and ![](attachment:{name})", attachments={name: {"image/png": "QkJC"}})
     submitted.cells.insert(position_of(submitted, "why") + 1, second)
     cell = cell_of(put_together(submitted), "why")
-    assert cell.source == "See ![](attachment:image.png)\n\nand ![](attachment:1-image.png)"
-    assert cell.attachments == {"image.png": {"image/png": "QUFB"}, "1-image.png": {"image/png": "QkJC"}}
+    plain = "My____1_.png"
+    assert cell.source == f"See ![](attachment:{plain}), ! [](attachment:gone.png)\n\nand ![](attachment:1-{plain})"
+    assert cell.attachments == {plain: {"image/png": "QUFB"}, f"1-{plain}": {"image/png": "QkJC"}}
 
 
 def test_nothing_at_all(put_together, released):
     assert cell_of(put_together(new_notebook()), "mean").source == cell_of(released, "mean").source
 
 
-def test_decorators_belong_to_a_definition():
-    (found,) = statements("@first\n@second(\n    1\n)\ndef f():\n    return 1")
-    assert found.source.startswith("@first")
+def test_a_statement_is_cut_out_by_bytes_with_its_decorators():
+    source = "é = 1; ü = 'ö'; ä = (2,\n    3)\r\n@first\r\n@second(\r\n    1\r\n)\r\ndef g():\r\n    return 'ß'"
+    *plain, decorated = [part.source for part in statements(source)]
+    assert plain == ["é = 1", "ü = 'ö'", "ä = (2,\n    3)"]
+    assert decorated == "@first\n@second(\n    1\n)\ndef g():\n    return 'ß'"
     source = "def broken(:\n\n@first\n@second\ndef f():\n    return 1\n"
     assert [name for part in statements(source) for name in part.names] == ["f"]
     assert [number for number, _ in parsable_parts(source)] == [2]

@@ -60,7 +60,7 @@ def test_formgrader_cleans_what_it_shows(button):
 def formgrader(course, grade, request, released, tmp_path):
     """The address of Formgrader's page of one graded submission, on a Jupyter server with the checkout's settings."""
     shutil.copy(request.config.rootpath / "nbgrader_config.py", course.root)
-    why = "Since $\\sum_i x_i^2$ <script>document.title = 'scripted'</script>"
+    why = "Since $\\sum_i x_i^2$ <script>document.title = 'scripted'</script> ![](attachment:gone.png)"
     nbformat.write(submission(released, why=why), tmp_path / "ada.ipynb")
     assert grade("run", tmp_path / "ada.ipynb").returncode == 0
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""What the fence misses, the guard sees: run in a process of its own, because it locks the libraries there."""
+"""What the check misses, the guard sees: run in a process of its own, because it locks the libraries there."""
 
 import json
 import select
@@ -92,10 +92,7 @@ def test_a_module_cannot_be_changed(source, guarded):
             "np.testing.assert_allclose, nothing, assigned=('__code__',), updated=())",
             "the body of numpy.testing",
         ),
-        (
-            "def f(x):\n    np.testing.assert_allclose.__kwdefaults__ = {'rtol': 1}",
-            "the body of numpy.testing",
-        ),
+        ("def f(x):\n    np.testing.assert_allclose.__kwdefaults__ = {'rtol': 1}", "the body of numpy.testing"),
         ("def f(x):\n    torch.Tensor.backward.__defaults__ = (1,)", "the body of torch._tensor.Tensor.backward"),
         ("def f(x):\n    __builtins__['abs'] = lambda x: 0", "builtins.abs"),
     ],
@@ -110,8 +107,7 @@ def test_a_change_by_other_means_is_found_and_undone(source, name, guarded):
 def test_only_the_asked_name_reaches_the_tests(guarded):
     source = "class torch:\n    allclose = staticmethod(print)\nvalue = 1\ndef f(x):\n    return value"
     result = guarded(
-        source,
-        "assert f(1) == 1 and torch.allclose is not None and not torch.allclose(torch.ones(1), torch.zeros(1))",
+        source, "assert f(1) == 1 and torch.allclose is not None and not torch.allclose(torch.ones(1), torch.zeros(1))"
     )
     assert result["told"] == ["", "", "", ""]
     assert result["names"] == ["__builtins__", "f", "np", "torch"]
@@ -123,10 +119,8 @@ def test_a_global_statement_stays_in_the_answers_space(guarded):
 
 
 def test_the_source_of_an_answer_can_be_read(guarded):
-    assert (
-        guarded("def f(x):\n    return 1", "import inspect\nassert 'return 1' in inspect.getsource(f)")["told"]
-        == [""] * 4
-    )
+    test = "import inspect\nassert 'return 1' in inspect.getsource(f)"
+    assert guarded("def f(x):\n    return 1", test)["told"] == [""] * 4
 
 
 def test_a_test_may_replace_what_it_likes_and_put_it_back(guarded):

@@ -42,6 +42,14 @@ def test_no_script_survives_in_a_page(text):
     assert not re.search(r"href=\"?[^\">]*script\s*:", page, flags=re.IGNORECASE)
 
 
+PIECES = ["![", "![x](attachment:", "a.png)", "[r]", "\n[r]: attachment:a.png\n", "]", "(", "\n", " ", "<", "\\", "`"]
+
+
+@given(st.lists(st.sampled_from(PIECES)))
+def test_no_text_names_an_attachment_that_is_missing(parts):
+    markdown2html(harmless_text("".join(parts)))
+
+
 @given(st.text(alphabet="<>/!? abscript:&#;\\`$\n"))
 def test_nothing_that_begins_a_tag_is_left(text):
     harmless = harmless_text(text)
@@ -82,7 +90,14 @@ def test_an_image_from_elsewhere_becomes_a_link(text):
 def test_only_images_are_kept_of_attachments():
     given = {"a.png": {"image/png": PIXEL, "text/html": "<b>"}, "b.svg": {"image/svg+xml": "<svg>"}, "c.png": {}}
     assert harmless_attachments(given) == {"a.png": {"image/png": PIXEL}}
-    assert harmless_text("![x](attachment:a.png)") == "![x](attachment:a.png)"
+
+
+@pytest.mark.parametrize("name", ["b.png", "", "aXpng", "a.png 'b'", "a.png.b"])
+def test_of_images_only_the_attached_stay(name):
+    """nbconvert refuses a notebook that names a missing attachment."""
+    assert harmless_text("![x](attachment:a.png)", ["a.png"]) == "![x](attachment:a.png)"
+    for attached in ([], ["a.png"]):
+        assert "<img" not in markdown2html(harmless_text(f"![x](attachment:{name})", attached))
 
 
 def test_a_formula_stays_the_same_formula():

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import COURSE
+from conftest import COURSE, course_grade
 from fixture_course import ANSWERS, make, submission
 from nbgrader.api import Gradebook
 
@@ -79,6 +80,12 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "    except MemoryError:\n        return items[-1]"
     )
     endless = "import time\ndef last(items):\n    while True: time.sleep(0.1)"  # costs the other tests no time
+    nulls = submission(released)
+    for cell in nulls.cells:
+        cell.metadata["nbgrader"] = None
+    listed = submission(released)
+    listed.cells[1].metadata["nbgrader"] = {"grade_id": ["imports"]}
+    lone = "def mean(x):\n    print('\\ud800')\n    raise ValueError('\\ud800\\nforged  start/basics  6 of 6')"
     return {
         "full": full,
         "empty": nbformat.from_dict(released),
@@ -93,32 +100,33 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "reads": submission(released, answers(mean=read)),
         "bomb": submission(released, answers(last=bomb)),
         "loop": submission(released, answers(last=endless)),
+        "refused": submission(released, answers(mean="def mean(x):\n    return eval('x.mean()')"), why=None),
+        "deep": submission(released, answers(mean="def mean(x):\n    return x.mean()" + "+0" * 10**4)),
+        "nulls": nulls,
+        "listed": listed,
+        "attachment": submission(released, why="See ![](attachment:gone.png)"),
+        "lone": submission(released, answers(mean=lone)),
+        "Zo_": submission(released),
+        "né_line": submission(released),
         "raises": submission(released, experiment="size = 0\nassert size, 'the second line'"),
         "exits": submission(released, answers(mean="def mean(x):\n    raise SystemExit")),
         "warns": submission(
-            released,
-            answers(mean="import warnings\ndef mean(x):\n    warnings.warn('!')\n    return x.mean()"),
+            released, answers(mean="import warnings\ndef mean(x):\n    warnings.warn('!')\n    return x.mean()")
         ),
     }
 
 
+FILES = {"Zo_": os.fsdecode(b"Zo\xeb"), "né_line": "né\nline"}  # the names of files, where they are other ones
+BROKEN = {"broken", "listed"}
 EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
-    "full": (2, 3, 1),
-    "empty": (0, 0, 0),
-    "patched": (0, 0, 1),
-    "inside": (0, 0, 1),
-    "split": (2, 3, 1),
-    "edited": (0, 0, 1),
-    "twice": (2, 3, 1),
-    "hidden": (0, 0, 1),
-    "unreadable": (0, 0, 1),
-    "writes": (0, 0, 1),
-    "reads": (2, 3, 1),
-    "bomb": (2, 3, 1),
-    "loop": (2, 3, 0),
-    "raises": (2, 3, 1),
-    "exits": (0, 0, 1),
-    "warns": (2, 3, 1),
+    student: marks
+    for marks, students in {
+        (2, 3, 1): "full split twice reads bomb raises warns nulls attachment Zo_ né_line",
+        (0, 0, 1): "patched inside edited hidden unreadable writes exits refused deep lone",
+        (2, 3, 0): "loop",
+        (0, 0, 0): "empty",
+    }.items()
+    for student in students.split()
 }
 
 
@@ -129,30 +137,18 @@ def graded(released_course, released, tmp_path_factory):
     folder, marker = root / "submissions", root / "written"
     folder.mkdir()
     for name, notebook in students(released, released_course.root, marker).items():
-        nbformat.write(notebook, folder / f"{name}.ipynb")
+        nbformat.write(notebook, folder / f"{FILES.get(name, name)}.ipynb")
     (folder / "broken.ipynb").write_text("{this is no notebook")
-    command = [
-        COURSE,
-        "grade",
-        "run",
-        folder,
-        "--course",
-        released_course.root,
-        "--grading",
-        root / "grading",
-        *LIMITS,
-    ]
-    done = subprocess.run(
-        [str(word) for word in [*command, "--jobs", "2"]], capture_output=True, text=True, timeout=300
-    )
-    return Course.at(released_course.root, root / "grading"), done, marker
+    os.mkfifo(folder / "pipe.ipynb")
+    course = Course.at(released_course.root, root / "grading")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    return course, course_grade(course, "run", folder, *LIMITS, "--jobs", 2, env=environment), marker
 
 
 @pytest.fixture(scope="module")
 def marks(graded):
     course, _, _ = graded
-    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
-    text = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
+    text = course_grade(course, "export").stdout
     table: dict[str, dict[str, dict]] = {}
     for row in csv.DictReader(io.StringIO(text)):
         table.setdefault(row["student"], {})[row["task"]] = row
@@ -160,11 +156,16 @@ def marks(graded):
 
 
 def test_one_broken_submission_does_not_stop_the_others(graded):
-    _, done, _ = graded
+    _, done, marker = graded
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
     assert re.search(r"broken .*not graded.*\n.*is no readable notebook", done.stdout)
-    assert f"{len(EXPECTED) + 1} to grade" in done.stdout
+    assert re.search(r"listed .*not graded.*\n.*cell 1: nbgrader's entry is", done.stdout)
+    assert f"{len(EXPECTED) + len(BROKEN)} to grade" in done.stdout
+    assert done.stderr == f"course grade: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
+    assert r"/n\xe9\nline.ipynb collected" in done.stdout
+    assert r"/Zo\udceb.ipynb collected" in done.stdout
+    assert not re.search("^forged", done.stdout, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("student", EXPECTED)
@@ -179,6 +180,9 @@ def test_what_a_human_decides_waits_for_a_human(marks):
     assert marks["full"]["experiment"]["by_hand"] == "waiting"
     assert marks["empty"]["why"]["by_hand"] == ""
     assert marks["broken"][""]["by_hand"] == "not graded"
+    undecided = {student for student in EXPECTED if marks[student]["mean-tests"]["by_hand"] == "waiting"}
+    assert undecided == {"refused", "deep", "unreadable"}
+    assert {marks[student]["last-tests"]["by_hand"] for student in EXPECTED} == {""}
 
 
 def test_nothing_was_written_outside(graded):
@@ -200,10 +204,12 @@ def test_what_the_grader_saw_is_told(graded, chapter):
 
 def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter):
     course, _, _ = graded
-    command = [COURSE, "grade", "feedback", "--course", course.root, "--grading", course.grading]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    done = course_grade(course, "feedback")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(EXPECTED)
+    deep = course.of_student("feedback", "deep", chapter, ".html").read_text()
+    assert "the grader does not run this answer: it is nested more than 150 levels deep" in deep
+    assert "Not graded yet: 1; 4: why" in deep
     page = course.of_student("feedback", "full", chapter, ".html").read_text()
     assert "default-src &#x27;none&#x27;" in page
     assert "MathJax" in page
@@ -239,24 +245,34 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
         assert "Guard.load" not in page
 
 
+def test_a_page_that_cannot_be_made_is_told_and_the_others_are_written(graded, chapter, tmp_path):
+    course, _, _ = graded
+    course = Course.at(course.root, shutil.copytree(course.grading, tmp_path / "grading"))
+    for student in EXPECTED.keys() - {"full", "empty"}:
+        course.of_student("records", student, chapter, ".json").unlink()
+    course.of_student("autograded", "empty", chapter).write_text("broken")
+    done = course_grade(course, "feedback")
+    assert done.returncode == 1
+    assert re.fullmatch(r"course: empty start/basics: .*\n", done.stderr)
+    assert done.stdout == f"{course.of_student('feedback', 'full', chapter, '.html')}\n"
+
+
 def test_a_second_run_grades_nothing_again(graded):
     course, _, _ = graded
-    command = [COURSE, "grade", "run", "--course", course.root, "--grading", course.grading, *LIMITS]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    assert f"1 to grade, {len(EXPECTED)} graded before" in done.stdout  # the broken one is tried again
+    done = course_grade(course, "run", *LIMITS)
+    assert f"{len(BROKEN)} to grade, {len(EXPECTED)} graded before" in done.stdout  # the broken ones are tried again
 
 
 def test_totals(graded, tmp_path):
     course, _, _ = graded
-    command = [COURSE, "grade", "export", "--course", course.root, "--grading", course.grading]
-    command += ["--totals", tmp_path / "totals.csv"]
-    subprocess.run([str(word) for word in command], check=True)
+    assert course_grade(course, "export", "--totals", tmp_path / "totals.csv").returncode == 0
     text = (tmp_path / "totals.csv").read_bytes()
     assert text.startswith("\ufeffstudent,part,chapter".encode())
     lines = text.decode("utf-8-sig").splitlines()
-    assert len(lines) == len(EXPECTED) + 2
+    assert len(lines) == len(EXPECTED) + len(BROKEN) + 1
     assert "full,start,basics,6.0,12.0,2,waiting" in lines
     assert "empty,start,basics,0.0,12.0,0,complete" in lines
+    assert "refused,start,basics,1.0,12.0,1,waiting" in lines
     assert "broken,start,basics,,,,not graded" in lines
 
 

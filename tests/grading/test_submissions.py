@@ -6,8 +6,10 @@ import nbformat
 import pytest
 from fixture_course import submission
 
-from course.grading.layout import Chapter, GradingError
-from course.grading.submissions import answered_chapter, collect, find, owner_of, read, student_name
+from course.files import write_whole
+from course.grading import submissions
+from course.grading.layout import GradingError
+from course.grading.submissions import chapter_of, collect, find, owner_of, read, signatures, student_name
 
 
 @pytest.fixture
@@ -68,10 +70,11 @@ def test_the_chapter_is_recognised_by_its_functions_too(course, chapter, noteboo
     (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
-    assert answered_chapter(course, put(notebook, tmp_path / "ada.ipynb")) == chapter
+    known = signatures(course)
+    assert chapter_of(put(notebook, tmp_path / "ada.ipynb"), known) == chapter
     empty = put(nbformat.v4.new_notebook(), tmp_path / "bob.ipynb")
     with pytest.raises(GradingError, match="--chapter"):
-        answered_chapter(course, empty)
+        chapter_of(empty, known)
     assert owner_of(course, empty, None) == "bob"
 
 
@@ -157,18 +160,60 @@ def test_no_submissions_is_an_error(course, tmp_path):
         collect(course, [tmp_path / "empty"])
 
 
+def test_the_solutions_are_read_once_for_all_files(course, notebook, tmp_path, monkeypatch):
+    for name in "abc":
+        put(notebook, tmp_path / "all" / f"{name}.ipynb")
+    opened = []
+    monkeypatch.setattr(submissions, "read", lambda path: opened.append(path) or read(path))
+    assert len(collect(course, [tmp_path / "all"]).submissions) == 3
+    assert len(opened) == 3 + len(course.chapters())
+
+
+@pytest.mark.parametrize(
+    "entry", [None, {}, "text", ["list"], 3, {"grade_id": ["mean"]}, {"grade_id": {"a": 1}}], ids=str
+)
+def test_of_nbgraders_entries_null_is_none_and_a_damaged_one_is_told(entry, course, notebook, tmp_path):
+    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
+    put(notebook, tmp_path / "all" / "ada.ipynb")
+    notebook.cells[3].metadata["nbgrader"] = entry
+    path = put(notebook, tmp_path / "all" / "bob.ipynb")
+    (tmp_path / "all/zoe.ipynb").write_text("broken")
+    result = collect(course, [tmp_path / "all"])
+    assert [student for student, _ in result.submissions] == (["ada"] if entry else ["ada", "bob"])
+    told = f"{path.name} is no readable notebook (ValueError: cell 3: nbgrader's entry is {entry!r})"
+    assert result.problems[:-1] == ([told] if entry else [])
+    assert "zoe.ipynb is no readable notebook" in result.problems[-1]
+
+
+def test_a_notebook_longer_than_any_answer_is_not_read(notebook, tmp_path):
+    notebook.cells[3].source = "a" + "[0]" * 100_000
+    with pytest.raises(GradingError, match="characters of code and text, more than 300000"):
+        read(put(notebook, tmp_path / "long.ipynb"))
+
+
+def test_a_pipe_and_a_file_that_cannot_be_copied_stop_nothing(course, chapter, notebook, tmp_path):
+    put(notebook, tmp_path / "all" / "ada.ipynb")
+    os.mkfifo(tmp_path / "all" / "pipe.ipynb")
+    put(notebook, tmp_path / "all" / "stuck.ipynb")
+    write_whole(course.grading / "collected" / "stuck", "a file, where a folder is to be made")
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("ada", chapter)]
+    assert result.problems[0] == f"{tmp_path}/all/pipe.ipynb is no regular file"
+    assert f"{tmp_path}/all/stuck.ipynb: NotADirectoryError: " in result.problems[1]
+
+
+def test_a_name_of_any_bytes_is_told_on_one_line(course, chapter, notebook, tmp_path):
+    put(notebook, tmp_path / "all" / os.fsdecode(b"Zo\xeb.ipynb"))
+    put(notebook, tmp_path / "all" / "eve\nada  start/basics  6 of 6\u202e.ipynb".replace("/", "."))
+    result = collect(course, [tmp_path / "all"])
+    assert result.submissions == [("Zo_", chapter), ("eve_ada__start.basics__6_of_6_", chapter)]
+    assert "Zo\\udceb.ipynb collected" in result.notes[0]
+    assert "eve\\nada  start.basics  6 of 6\\u202e.ipynb collected" in result.notes[1]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5}', "\x00\xff"])
 def test_a_broken_file_is_named(text, tmp_path):
     path = tmp_path / "broken.ipynb"
     path.write_text(text, encoding="latin1")
     with pytest.raises(GradingError, match=r"broken\.ipynb is no readable notebook"):
         read(path)
-
-
-def test_an_unknown_file_is_a_problem_not_an_end(course, chapter, notebook, tmp_path):
-    (course.root / "solutions" / "start" / "other.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
-    put(notebook, tmp_path / "all/ada.ipynb")
-    (tmp_path / "all/zoe.ipynb").write_text("broken")
-    result = collect(course, [tmp_path / "all"])
-    assert result.submissions == [("ada", Chapter("start", "basics"))]
-    assert "zoe.ipynb" in result.problems[0]

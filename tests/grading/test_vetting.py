@@ -1,4 +1,4 @@
-"""The fence: what an answer may not contain, and that honest answers contain none of it."""
+"""What an answer may not contain, and that honest answers contain none of it."""
 
 import re
 from pathlib import Path
