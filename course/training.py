@@ -73,10 +73,11 @@ def fit(
         scheduler: stepped after each step.
         checkpoint: a folder for one checkpoint, written at the end and every ``checkpoint_every`` steps.
         checkpoint_seconds: a checkpoint is also written when the last one is so old. 0: time does not matter.
-        resume: continue from the checkpoint, if there is one. A finished run is restored, and continued if ``steps``
-            is larger now; model, optimizer, options and the settings of the scheduler must be those that it had.
-            Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted one, as far as
-            the device computes the same result twice.
+        resume: continue from the checkpoint, if there is one, also with more ``steps`` than the run had that wrote it;
+            one that patience stopped is only restored. Model, optimizer, options and schedule must be the same: a
+            longer schedule is another one, and refused. (Of the function of a ``LambdaLR``, the value at the last step
+            is compared.) Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted
+            one, as far as the device computes the same result twice.
         accelerator: an ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights
             of the main process; process i computes ``closure(t * P + i)``, and the gradients are averaged (a process
             without one counts as 0). Whose turn it is, ``closure(n)`` decides by ``n // P``. A recorded loss is the
