@@ -140,12 +140,7 @@ def language_model():
         tokens = windows[batches[step]]
         return F.cross_entropy(model(tokens[:, :4]), tokens[:, 4])
 
-    return (
-        model,
-        closure,
-        optimizer,
-        LambdaLR(optimizer, lambda step: min((step + 1) / 10, 1.2 - step / 50)),
-    )
+    return (model, closure, optimizer, LambdaLR(optimizer, lambda step: min((step + 1) / 10, 1.2 - step / 50)))
 
 
 def two_encoders():

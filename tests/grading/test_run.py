@@ -162,7 +162,7 @@ def test_one_broken_submission_does_not_stop_the_others(graded):
     assert re.search(r"broken .*not graded.*\n.*is no readable notebook", done.stdout)
     assert re.search(r"listed .*not graded.*\n.*cell 1: nbgrader's entry is", done.stdout)
     assert f"{len(EXPECTED) + len(BROKEN)} to grade" in done.stdout
-    assert done.stderr == f"course grade: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
+    assert done.stderr == f"course: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
     assert r"/n\xe9\nline.ipynb collected" in done.stdout
     assert r"/Zo\udceb.ipynb collected" in done.stdout
     assert not re.search("^forged", done.stdout, flags=re.MULTILINE)

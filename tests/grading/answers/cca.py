@@ -62,11 +62,11 @@ def predict_y(x, y, x_new, k):
         "without the sign": {"np.mean(scores)": "np.mean(np.abs(scores))"},
         "shuffled rows": {"np.arange(len(x))": "np.random.default_rng(0).permutation(len(x))"},
         "every so manyth row": {
-            "np.array_split(np.arange(len(x)), folds)": "[np.arange(f, len(x), folds) for f in range(folds)]",
+            "np.array_split(np.arange(len(x)), folds)": "[np.arange(f, len(x), folds) for f in range(folds)]"
         },
         "the rows that are left over in no fold": {"np.arange(len(x))": "np.arange(len(x) // folds * folds)"},
         "the rows that are left over in the last fold": {
-            "array_split(np.arange(len(x)), folds)": "split(np.arange(len(x)), len(x) // folds * np.arange(1, folds))",
+            "array_split(np.arange(len(x)), folds)": "split(np.arange(len(x)), len(x) // folds * np.arange(1, folds))"
         },
         "the median": {"np.mean": "np.median"},
         "one correlation for all folds": {

@@ -21,7 +21,7 @@ WRONG = {
         "steps times one step": {"torch.linalg.matrix_power(identity - lr * A, steps)": "identity - lr * steps * A"},
         "powers of the entries": {"torch.linalg.matrix_power": "torch.pow"},
         "the mean of each task's best start": {
-            "solve(left, right)": "lstsq(M, wanted.unsqueeze(-1)).solution.squeeze(-1).mean(0)",
+            "solve(left, right)": "lstsq(M, wanted.unsqueeze(-1)).solution.squeeze(-1).mean(0)"
         },
         "sign of the support minimum": {"e - c + (": "e + c - ("},
     },
@@ -49,11 +49,11 @@ WRONG = {
         },
         "the first entries only": {"in directions": "in directions[:8]", "gradient - slopes": "gradient[:8] - slopes"},
         "the direction only": {
-            "(gradient - slopes).norm() < 1e-5 * slopes.norm()": "F.cosine_similarity(slopes, gradient, 0) > 1 - 1e-8",
+            "(gradient - slopes).norm() < 1e-5 * slopes.norm()": "F.cosine_similarity(slopes, gradient, 0) > 1 - 1e-8"
         },
         "the length only": {"(gradient - slopes).norm() < 1e-5": "abs(gradient.norm() - slopes.norm()) < 1e-6"},
         "too generous": {
-            "bool((gradient - slopes).norm() < 1e-5 * slopes.norm())": "torch.allclose(gradient, slopes, 1e-2, 1e-2)",
+            "bool((gradient - slopes).norm() < 1e-5 * slopes.norm())": "torch.allclose(gradient, slopes, 1e-2, 1e-2)"
         },
         "steps too small": {"h = 1e-5": "h = 1e-14", "< 1e-5": "< 1e-4"},
         "steps too large": {"h = 1e-5": "h = 0.3", "< 1e-5": "< 1e-4"},
