@@ -290,9 +290,7 @@ class DeepCCA(nn.Module):
 
         def closure(step: int) -> Tensor:
             rows = batches[step]
-            loss = self.loss(x[rows], y[rows])
-            loss.backward()
-            return loss.detach()
+            return self.loss(x[rows], y[rows])
 
         @torch.no_grad()
         def validate() -> dict[str, float]:

@@ -71,9 +71,7 @@ def pretrain(
 
     def closure(step: int) -> Tensor:
         batch = batches[step]
-        loss = F.cross_entropy(network(data.examples(batch)), data.y[batch])
-        loss.backward()
-        return loss.detach()
+        return F.cross_entropy(network(data.examples(batch)), data.y[batch])
 
     options.setdefault("optimizer", torch.optim.Adam(network.parameters(), lr=lr))
     return fit(network, closure, steps=steps, **options)

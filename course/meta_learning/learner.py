@@ -95,9 +95,7 @@ class MetaLearner(ABC):
         """
 
         def closure(step: int) -> Tensor:
-            loss = self.episode_loss(sampler[step])
-            loss.backward()
-            return loss.detach()
+            return self.episode_loss(sampler[step])
 
         def validate() -> dict[str, float]:
             result = self.evaluate(validation, validation_tasks)
@@ -120,11 +118,15 @@ class MetaLearner(ABC):
 class KnownGradient(torch.autograd.Function):
     """A loss whose gradient has been computed already: ``backward`` hands it on."""
 
+    # The docstrings stand for those of torch, which refer to pages of its manual.
+
     @staticmethod
     def forward(context, loss: Tensor, gradients: Iterable[Tensor], *variables: Tensor) -> Tensor:
+        """The loss, attached to the variables that the gradients belong to."""
         context.gradients = gradients
         return loss.clone()
 
     @staticmethod
     def backward(context, factor: Tensor) -> tuple:
+        """The gradients, times the factor that arrives."""
         return None, None, *(factor * gradient for gradient in context.gradients)
