@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.data import Batches, Episode, LabelledSet
+from course.history import History
 from course.meta_learning.adaptation import Loss
 from course.meta_learning.evaluation import evaluate
 from course.meta_learning.ways import adapted_predictions
-from course.training import History, fit
+from course.training import fit
 
 
 @torch.no_grad()
@@ -70,10 +71,7 @@ def pretrain(
     batches = Batches(len(data), batch_size, seed=seed, device=data.x.device)
 
     def closure(step: int) -> Tensor:
-        batch = batches[step]
-        loss = F.cross_entropy(network(data.examples(batch)), data.y[batch])
-        loss.backward()
-        return loss.detach()
+        return F.cross_entropy(network(data.examples(batches[step])), data.y[batches[step]])
 
     options.setdefault("optimizer", torch.optim.Adam(network.parameters(), lr=lr))
     return fit(network, closure, steps=steps, **options)
