@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.data import Batches, Episode, LabelledSet
+from course.history import History
 from course.meta_learning.adaptation import Loss
 from course.meta_learning.evaluation import evaluate
 from course.meta_learning.ways import adapted_predictions
-from course.training import History, fit
+from course.training import fit
 
 
 @torch.no_grad()

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.data import Episode
+from course.history import History
 from course.meta_learning.adaptation import Loss
 from course.meta_learning.evaluation import Evaluation, evaluate
 from course.meta_learning.ways import require_episode, tasks_of
-from course.training import History, fit
+from course.training import fit
 
 
 class MetaLearner(ABC):
@@ -94,9 +95,6 @@ class MetaLearner(ABC):
                 ``optimizer`` replaces :meth:`optimizer`.
         """
 
-        def closure(step: int) -> Tensor:
-            return self.episode_loss(sampler[step])
-
         def validate() -> dict[str, float]:
             result = self.evaluate(validation, validation_tasks)
             return {result.metric: result.mean}
@@ -104,7 +102,7 @@ class MetaLearner(ABC):
         options.setdefault("optimizer", self.optimizer())
         options.setdefault("steps", self.config.iterations if steps is None else steps)
         options.setdefault("validate", None if validation is None else validate)
-        return fit(self.learned, closure, **options)
+        return fit(self.learned, lambda step: self.episode_loss(sampler[step]), **options)
 
     def evaluate(self, sampler, tasks: int = 600, **options) -> Evaluation:
         """Adapt to the first ``tasks`` tasks of ``sampler`` and score their queries.
