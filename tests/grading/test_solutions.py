@@ -175,6 +175,7 @@ def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
         "pleases": "def mean(x):\n    return x.sum() / 10",
         "right": "def mean(x):\n    return x.mean()",
         "patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]",
+        "patched class": "def mean(x):\n    c = [torch.nn.Linear][0]\n    c.forward = None\n    return x.mean()",
     }
     files = [released_course.solution(chapter), released_course.released(chapter)]
     result = harness(*files, {"wrong": {"mean": mean}, "right": {}}, tmp_path)
@@ -188,6 +189,7 @@ def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
     assert "the mean of 1..10" in hidden["half"]
     assert visible["pleases"].startswith("AssertionError")
     assert hidden["pleases"] == ""  # what the hidden tests do not look for, they let pass
-    assert "may not replace" in visible["patched"]
-    assert "may not replace" in hidden["patched"]
+    for said in (visible, hidden):
+        assert "may not replace" in said["patched"]
+        assert "Linear.forward while the tests ran" in said["patched class"]
     assert result["right"] == {}
