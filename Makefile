@@ -10,12 +10,18 @@ JOBS ?= 2
 PORT ?= 8000
 LABFLAGS ?=
 FORCE ?=
+# For a GPU: the folder of the results, and how long a call may take.
+OUT ?=
+SECONDS ?= 540
+DEVICE ?= cuda
+PRESET ?= full
+FOR ?=
 
-.PHONY: help env book serve lab exercises test lint unit notebooks bench clean
+.PHONY: help env book serve lab exercises test lint unit notebooks bench gpu gpu-pack clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 env:             ## create .venv and install into it (the other targets call this)
 	@[ "$$($(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)" = True ] || \
@@ -59,8 +65,17 @@ notebooks: env
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
 	@for name in cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
 
+# Not from `env`: a machine that is lent has its own PyTorch and, as a rule, no network.
+gpu:             ## all that needs a GPU, for 540 s; call again to go on: make gpu OUT=folder SECONDS=540
+	@[ -n "$(OUT)" ] || { echo "make: name a folder for the results: make gpu OUT=folder" >&2; exit 1; }
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) scripts/gpu.py "$(OUT)" --seconds "$(SECONDS)" --device "$(DEVICE)" \
+		--preset "$(PRESET)" $(if $(FORCE),--force)
+
+gpu-pack: env    ## fill gpu/ with what `make gpu` needs on a machine without a network: make gpu-pack FOR=3.12
+	@$(BIN)/python scripts/gpu_pack.py $(if $(FOR),--python "$(FOR)")
+
 clean:           ## remove what make made, .venv included, but not work/
-	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info gpu/wheels gpu/data gpu/site
 
 .DEFAULT:
 	@echo "make: there is no '$@'; make help lists what there is" >&2; exit 2

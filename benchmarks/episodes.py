@@ -20,7 +20,7 @@ def images():
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(256, (20_000, 1, 28, 28), generator=generator, dtype=torch.uint8)
     names = tuple(map(str, range(1000)))
-    return LabelledSet(x, torch.arange(1000).repeat_interleave(20), names, names, "noise")
+    return LabelledSet(x, torch.arange(1000).repeat_interleave(20), names, names, "noise", full=255)
 
 
 def draw_easyfsl(data, n_way: int):

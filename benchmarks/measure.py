@@ -2,11 +2,10 @@
 
 import argparse
 import datetime
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -57,31 +56,40 @@ def in_fresh_process(module: str, call: str) -> int:
     return int(done.stdout)
 
 
-def main(name: str, description: str, setting: str, measure: Callable[[int], list[dict]], repeats: int) -> None:
-    """The command line of a benchmark: measure, print, and write the table that the book's page `results` shows.
-
-    Each row has ``what``, ``course_value`` and, against a ``peer``, ``peer_value`` and ``ratio``; ``goal`` is the least
-    ratio, or the largest value where there is no peer.
-    """
+def command_line(description: str, repeats: int) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     parser.add_argument("--repeats", type=int, default=repeats)
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started
-    rows = measure(options.repeats)
+    return parser
+
+
+def write(path: Path, name: str, setting: str, rows: Iterable[dict], *, gpu: bool = False) -> None:
+    """Print the rows, each as soon as it is measured, and write the table that the book's page `results` shows.
+
+    Each row has ``what``, ``course_value`` and, against a ``peer``, ``peer_value`` and ``ratio``; ``goal`` is the least
+    ratio, or the largest value where there is no peer. ``gpu`` says whether one was measured.
+    """
+    measured = []
+    for row in rows:
+        print(row, flush=True)
+        measured.append(row)
 
     from course import runtime
+    from course.files import write_json
 
     result = {
         "benchmark": name,
         "setting": setting,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "environment": runtime.environment(),
-        "rows": rows,
+        "environment": runtime.environment() | ({} if gpu else {"gpu": None}),
+        "rows": measured,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    partial = options.output.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf8")
-    partial.replace(options.output)
-    for row in rows:
-        print(row)
+    write_json(path, result)
+
+
+def main(name: str, description: str, setting: str, measure: Callable[[int], list[dict]], repeats: int) -> None:
+    """The command line of a benchmark on one thread of a CPU."""
+    options = command_line(description, repeats).parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started
+    write(options.output, name, setting, measure(options.repeats))

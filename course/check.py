@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from course.errors import CourseError
+
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 
 
@@ -59,11 +61,7 @@ def device() -> Iterator[Finding]:
     """Which device will `course` compute on?"""
     from course import runtime
 
-    try:
-        chosen = runtime.device()
-    except (ValueError, RuntimeError) as error:
-        yield Finding("FAIL", "device", str(error))
-        return
+    chosen = runtime.device()
     facts = runtime.environment()
     name = facts.get("gpu") if chosen.type == "cuda" else facts.get("cpu")
     yield Finding("OK", "device", f"{chosen} ({name})")
@@ -71,7 +69,6 @@ def device() -> Iterator[Finding]:
 
 def data() -> Iterator[Finding]:
     """Which data sets does ``$COURSE_DATA`` hold?"""
-    from course.data import DataError
     from course.data.location import own_folder
     from course.data.registry import REGISTRY
 
@@ -79,36 +76,38 @@ def data() -> Iterator[Finding]:
     if not folder:
         yield Finding("-", "data", "COURSE_DATA is not set: embedded sets and the cache, see `course data list`")
         return
-    try:
-        found = [name for name in REGISTRY if own_folder(name) is not None]
-    except DataError as error:
-        yield Finding("FAIL", "data", str(error))
-    else:
-        yield Finding("OK", "data", f"{folder} holds {', '.join(found) or 'none of the sets that the course knows'}")
+    found = [name for name in REGISTRY if own_folder(name) is not None]
+    yield Finding("OK", "data", f"{folder} holds {', '.join(found) or 'none of the sets that the course knows'}")
 
 
 def sandbox() -> Iterator[Finding]:
     """Can submissions be run apart from the rest of the machine?"""
-    from course.grading import sandbox as wall
+    from course.grading.sandbox import Limits
+    from course.grading.sandbox import check as start_in_sandbox
 
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         yield Finding("-", "sandbox", "bubblewrap is absent (only grading needs it): apt-get install bubblewrap")
         return
-    try:
-        wall.check(wall.Limits())  # the very call that `course grade run` makes
-    except wall.SandboxError as error:
-        yield Finding("FAIL", "sandbox", str(error))
-    else:
-        yield Finding("OK", "sandbox", bubblewrap)
+    start_in_sandbox(Limits())  # the very call that `course grade run` makes
+    yield Finding("OK", "sandbox", bubblewrap)
+
+
+def findings() -> Iterator[Finding]:
+    """The lines of all checks; what a check refuses is a FAIL."""
+    for check in (python, packages, device, data, sandbox):
+        try:
+            yield from check()
+        except CourseError as error:
+            yield Finding("FAIL", check.__name__, str(error))
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 when any line says FAIL."""
-    findings = [finding for check in (python, packages, device, data, sandbox) for finding in check()]
-    for finding in findings:
+    found = list(findings())
+    for finding in found:
         print(f"{finding.state:4}  {finding.what:10}  {finding.detail}")
-    return int(any(finding.state == "FAIL" for finding in findings))
+    return int(any(finding.state == "FAIL" for finding in found))
 
 
 def add_parser(subparsers) -> None:

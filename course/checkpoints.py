@@ -17,12 +17,18 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from course.errors import CourseError
 from course.files import write_whole
 
 STATE = "state.json"
-FORMAT = 1
+FORMAT = 2
 Tree = Any  # dicts, lists and tuples of tensors, numbers, strings, booleans and None
+
+
+class CheckpointError(CourseError, ValueError):
+    """A checkpoint is damaged, or belongs to another run; the message says what to do."""
 
 
 def save(folder: Path, step: int, tree: Tree) -> None:
@@ -55,7 +61,7 @@ def load(folder: Path) -> Tree:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if a file of it is damaged, missing, or written by another version.
+        CheckpointError: if a file of it is damaged, missing, or written by another version.
     """
     if not exists(folder):
         raise FileNotFoundError(f"no checkpoint in {folder}: {STATE} is missing")
@@ -69,7 +75,7 @@ def load(folder: Path) -> Tree:
         return unpack(state["tree"], load_file(path))
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         reason = f"no entry {error}" if isinstance(error, KeyError) else error
-        raise ValueError(
+        raise CheckpointError(
             f"the checkpoint in {folder} cannot be read ({reason}): restore it from a copy, "
             "or delete the folder to begin again"
         ) from error
@@ -130,24 +136,51 @@ def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
         torch.get_device_module(device).set_rng_state(state[device.type], device)
 
 
-def settings(model: nn.Module, optimizer: Optimizer) -> dict[str, str]:
-    """What a run and its checkpoint must have in common: shapes and types of the model, options of the optimizer."""
-    described = {"optimizer": type(optimizer).__name__}
+def settings(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | None) -> dict[str, str]:
+    """What a run and its checkpoint must have in common.
+
+    That is the shapes and types of the model, the options of the optimizer, and the state of the scheduler, which holds
+    its settings; both are taken before the first step.
+    """
+    described = {"optimizer": type(optimizer).__name__, "scheduler": type(scheduler).__name__}
     for name, value in model.state_dict().items():
         described[f"model.{name}"] = f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
-    for number, group in enumerate(optimizer.param_groups):
-        options = group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
-        described |= {f"optimizer.{number}.{name}": str(value) for name, value in options.items()}
-    return described
+    groups = [
+        group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
+        for group in optimizer.param_groups
+    ]
+    return described | leaves("optimizer", groups) | leaves("scheduler", scheduler.state_dict() if scheduler else {})
+
+
+def leaves(name: str, tree: Tree) -> dict[str, str]:
+    """The path of each leaf of a tree, and its value as text."""
+    if not isinstance(tree, dict | list | tuple):
+        return {name: str(tree)}
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    return {path: text for key, value in items for path, text in leaves(f"{name}.{key}", value).items()}
 
 
 def require_same(folder: Path, there: dict[str, str], here: dict[str, str]) -> None:
-    """Raise ValueError, with the first differences, if the settings of a checkpoint are not those of this run."""
+    """Raise CheckpointError, with the first differences, if the settings of a checkpoint are not those of this run."""
     names = sorted(name for name in there | here if there.get(name) != here.get(name))
     if names:
         lines = [f"{name}: {there.get(name, 'none')} there, {here.get(name, 'none')} here" for name in names[:5]]
         lines += [f"and {len(names) - 5} more"] * (len(names) > 5)
-        raise ValueError(
+        raise CheckpointError(
             f"the checkpoint in {folder} is that of another run ({'; '.join(lines)}): "
-            "set up the same model, optimizer and options afresh, or take another folder"
+            "set up the same model, optimizer, scheduler and options afresh, or take another folder"
         )
+
+
+def require_same_rates(folder: Path, there: dict | None, scheduler: LRScheduler | None) -> None:
+    """Raise ValueError if the function of a ``LambdaLR`` gives other learning rates than those in its saved state.
+
+    No checkpoint can hold a function. So its values are compared, at the last step: what it gives later may differ.
+    """
+    for part, saved in zip(getattr(scheduler, "_schedulers", ()), (there or {}).get("_schedulers", ()), strict=True):
+        require_same_rates(folder, saved, part)
+    if isinstance(scheduler, LambdaLR) and there["last_epoch"] >= 0:  # before its turn in a sequence it is at -1
+        functions = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        rates = [rate * function(there["last_epoch"]) for rate, function in functions]
+        name = f"learning rates after {there['last_epoch']} steps"
+        require_same(folder, {name: str(there["_last_lr"])}, {name: str(rates)})

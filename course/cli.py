@@ -5,6 +5,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from course.errors import CourseError
+
 # Only the module of the chosen command is imported, so that `course --help` need not wait for torch.
 COMMANDS = {
     "check": ("course.check", "is this machine ready? an OK/FAIL table"),
@@ -28,7 +30,12 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command and return its exit status.
+
+    What the user can put right is one line on standard error: a :class:`~course.errors.CourseError` with its own exit
+    status (2 when grading cannot begin, otherwise 1), numbers that ran off to infinity and what the system refuses,
+    such as a write to a full disk, with 1; Ctrl-C gives 130. Any other error is one of programming and is not caught.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser_for(arguments).parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -36,5 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except KeyboardInterrupt:
-        print("course: interrupted", file=sys.stderr)
-        return 130
+        message, status = "interrupted", 130
+    except (CourseError, FloatingPointError, OSError) as error:
+        message, status = error, getattr(error, "exit_status", 1)
+    print(f"course: {message}", file=sys.stderr)
+    return status

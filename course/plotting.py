@@ -6,6 +6,7 @@ have an opaque, slightly grey background, so that they read alike on light and o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,12 @@ def use_style() -> None:
     )
 
 
-def running_mean(values, width: int, ax: "Axes | None" = None, **line) -> "Axes":
+def running_mean(values, width: int, ax: "Axes | None" = None, *, steps=None, **line) -> "Axes":
     """The mean of ``width`` neighbouring values as a line over the number of the step, in the middle of its window.
 
     Args:
-        values: ``[n]``, one number for each step.
+        values: ``[n]``.
+        steps: ``[n]``, when each value was measured; None if there is one for each step from 0 on.
         line: options of the line, as for ``ax.plot``.
 
     Raises:
@@ -82,9 +84,12 @@ def running_mean(values, width: int, ax: "Axes | None" = None, **line) -> "Axes"
     """
     values = array(values)
     require_whole("width", width, most=len(values))
+    steps, mean = (
+        np.convolve(numbers, np.ones(width), mode="valid") / width
+        for numbers in (np.arange(len(values)) if steps is None else array(steps), values)
+    )
     ax = axes(ax)
-    mean = np.convolve(values, np.ones(width) / width, mode="valid")
-    ax.plot(np.arange(len(mean)) + (width - 1) / 2, mean, **line)
+    ax.plot(steps, mean, **line)
     return ax
 
 
@@ -96,25 +101,31 @@ def curves(
     validation: Callable[[dict[str, float]], float] = itemgetter("loss"),
     labels: tuple[str, str] = ("training", "validation"),
 ) -> "Axes":
-    """The training loss and the validations of a :class:`course.training.History` over the step.
+    """The training loss and the validations of a :class:`course.history.History` over the step.
+
+    Where no loss is called ``"loss"``, every one is drawn.
 
     Args:
-        smooth: the training loss is averaged over so many steps, and its label says so.
+        smooth: the training loss is averaged over so many values, and its label says so.
         validation: what to draw of the numbers of one validation.
-        labels: of the two lines, for :func:`label_lines` or a legend.
+        labels: of the lines, for :func:`label_lines` or a legend; several losses have their own names.
 
     Raises:
-        ValueError: if there are fewer than ``smooth`` steps, or the validations have no such number.
+        ValueError: if there are fewer than ``smooth`` values, or the validations have no such number.
     """
     try:
         validated = [validation(numbers) for numbers in history.validation]
     except KeyError as error:
         numbers = ", ".join(map(repr, history.validation[0]))
         raise ValueError(f"the validations have no {error}, only {numbers}: choose by validation=") from error
-    training = labels[0] if smooth == 1 else f"{labels[0]},\nmean of {smooth} steps"
-    ax = running_mean(history.train_loss, smooth, ax, color=OKABE_ITO[0], label=training)
+    ax, colors = axes(ax), cycle(OKABE_ITO)
+    names = ["loss"] if "loss" in history.train else [*history.train]
+    for name, color in zip(names, colors, strict=False):
+        curve, label = history.train[name], labels[0] if len(names) == 1 else name
+        label = label if smooth == 1 else f"{label},\nmean of {smooth} steps"
+        running_mean(curve.values, smooth, ax, steps=curve.steps, color=color, label=label)
     if validated:
-        ax.plot(history.validation_steps, validated, "o-", color=OKABE_ITO[1], markersize=4, label=labels[1])
+        ax.plot(history.validation_steps, validated, "o-", color=next(colors), markersize=4, label=labels[1])
     ax.set(xlabel="step", ylabel="loss")
     return ax
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from course import __version__
 from course.arguments import require_whole
+from course.errors import CourseError
 
 DEVICES = ("cuda", "mps", "cpu")  # in the order of preference
 
@@ -29,8 +30,7 @@ def device(name: str | torch.device | None = None) -> torch.device:
             ``COURSE_DEVICE`` if it is set, otherwise the first of CUDA, MPS and CPU that this machine has.
 
     Raises:
-        ValueError: if the name is not that of a device.
-        RuntimeError: if the device is not there.
+        CourseError: if the name is not that of a device, or the device is not there.
     """
     origin = ""
     if name is None and os.environ.get("COURSE_DEVICE"):
@@ -42,10 +42,10 @@ def device(name: str | torch.device | None = None) -> torch.device:
     except RuntimeError:
         chosen = None
     if chosen is None or chosen.type not in DEVICES:
-        raise ValueError(f"unknown device {str(name)!r}{origin}: choose cuda, cuda:N, mps or cpu")
+        raise CourseError(f"unknown device {str(name)!r}{origin}: choose cuda, cuda:N, mps or cpu")
     if (chosen.index or 0) >= count(chosen.type):
         here = [f"{kind} ({count(kind)})" for kind in DEVICES if count(kind)]
-        raise RuntimeError(
+        raise CourseError(
             f"device {str(name)!r}{origin} is not available to torch {torch.__version__}; "
             f"this machine offers {', '.join(here)}: choose one of them, or none for the best"
         )

@@ -1,14 +1,15 @@
 """One training loop for everything in the course that learns by gradient steps.
 
-The caller says how the gradient of one step is computed (a closure); :func:`fit` does the rest: history, validation,
+The caller says what the losses of one step are (a closure); :func:`fit` does the rest: gradients, history, validation,
 early stopping, clipping, schedules, checkpoints that survive a kill, and several processes.
 """
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 import torch
@@ -18,52 +19,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from course import checkpoints, runtime
+from course.history import History
+from course.processes import Processes, mean_losses
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 LOOK_EVERY = 50  # steps between two looks at the losses: each look makes a GPU wait for the CPU
-BEST = {"loss": min, "accuracy": max}
-
-
-@dataclass
-class History:
-    """What was measured while training.
-
-    Attributes:
-        train_loss: one number for each step, measured before the step changes the weights.
-        validation_steps: after how many steps each validation took place.
-        validation: what each validation returned.
-    """
-
-    train_loss: list[float] = field(default_factory=list)
-    validation_steps: list[int] = field(default_factory=list)
-    validation: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def steps(self) -> list[int]:
-        """The number of steps taken before each entry of ``train_loss``: 0, 1, 2, ..."""
-        return list(range(len(self.train_loss)))
-
-    @property
-    def best(self) -> int:
-        """The position of the best validation: the earliest with the lowest loss or the highest accuracy.
-
-        Raises:
-            ValueError: if there was no validation, or its first number is called neither loss nor accuracy.
-        """
-        if not self.validation:
-            raise ValueError("no validation took place: give fit validate= and validate_every=")
-        name = next(iter(self.validation[0]))
-        if name not in BEST:
-            raise ValueError(f"is a high {name!r} good or bad? Let validate() return 'loss' or 'accuracy' first")
-        values = [numbers[name] for numbers in self.validation]
-        return values.index(BEST[name](values))
+Losses = Tensor | dict[str, Tensor]
 
 
 def fit(
     model: nn.Module,
-    closure: Callable[[int], Tensor],
+    closure: Callable[[int], Losses],
     optimizer: Optimizer,
     *,
     steps: int,
@@ -74,6 +42,7 @@ def fit(
     scheduler: LRScheduler | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 0,
+    checkpoint_seconds: float = 0,
     resume: bool = False,
     accelerator: "Accelerator | None" = None,
     label: str = "training",
@@ -82,75 +51,93 @@ def fit(
 
     .. math:: \theta_{t+1} = \theta_t - \text{optimizer}\bigl(\nabla_\theta L_t(\theta_t)\bigr), \qquad t = 0, 1, \dots
 
-    Each module stays in training or evaluation mode as it is; what ``validate`` changes there is undone.
+    Each module stays in training or evaluation mode as it is; what ``validate`` changes there is undone. A parameter
+    without a gradient is left as it is, its momentum included.
 
     Args:
         model: the module whose ``state_dict`` is kept; it is trained in place, on the device it is on.
-        closure: ``closure(t)`` computes the loss :math:`L_t`, leaves its gradient in the parameters and returns the
-            loss, a detached scalar. For a run that can be resumed, ``t`` decides what data it draws, and other
-            randomness (dropout) comes from torch's global generators, whose state a checkpoint keeps. Lower precision
-            is the closure's affair: it wraps its forward pass in :func:`course.runtime.autocast`.
+        closure: ``closure(t)`` returns the loss :math:`L_t`, a scalar, or several by name. A loss that has its graph is
+            minimised, and of several the sum; one without is only recorded, and the closure may have left gradients
+            itself. A loss with the name of a parameter group (``{"params": ..., "name": "critic"}``) reaches the
+            parameters of that group alone, and groups whose loss is not returned wait: so ``t`` decides whose turn it
+            is. For a run that can be resumed, ``t`` decides what data it draws, too; other randomness (dropout) comes
+            from torch's global generators, whose state a checkpoint keeps, and what else lasts from step to step (old
+            fakes) is a buffer of the model. Lower precision is the closure's affair: it wraps its forward pass in
+            :func:`course.runtime.autocast`.
         optimizer: over the parameters to train; gradients are zeroed before each closure.
-        steps: number of steps in all, those before a resumption included; a longer run may continue a shorter one.
+        steps: number of steps in all, those before a resumption included.
         validate: returns named numbers; the first is called ``"loss"`` (low is good) or ``"accuracy"`` (high is good).
         validate_every: steps between two validations; the last step is always followed by one. 0: only the last is.
         patience: stop after this many validations in a row without a new best, and end with the weights of the best.
         clip_norm: a longer gradient is scaled down to this Euclidean norm, taken over all parameters together.
         scheduler: stepped after each step.
         checkpoint: a folder for one checkpoint, written at the end and every ``checkpoint_every`` steps.
-        resume: continue from the checkpoint, if there is one. A finished run is restored and not continued.
-            Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted one, as far as
-            the device computes the same result twice.
+        checkpoint_seconds: a checkpoint is also written when the last one is so old. 0: time does not matter.
+        resume: continue from the checkpoint, if there is one, also with more ``steps`` than the run had that wrote it;
+            one that patience stopped is only restored. Model, optimizer, options and schedule must be the same: a
+            longer schedule is another one, and refused. (Of the function of a ``LambdaLR``, the value at the last step
+            is compared.) Killed and resumed on the same machine, a run ends with the very weights of an uninterrupted
+            one, as far as the device computes the same result twice.
         accelerator: an ``accelerate.Accelerator`` spreads each step over its P processes. All begin with the weights
-            of the main process; process i computes ``closure(t * P + i)``, the gradients are averaged (a parameter
-            without one counts as 0), and only the main process reports and writes. Buffers, such as the averages of
-            batch norm, are the main process's at validations, checkpoints and the end. The model is on
-            ``accelerator.device``; nothing is passed to ``prepare``.
+            of the main process; process i computes ``closure(t * P + i)``, and the gradients are averaged (a process
+            without one counts as 0). Whose turn it is, ``closure(n)`` decides by ``n // P``. A recorded loss is the
+            mean over the processes that returned it. Buffers, such as the averages of batch norm, are each process's
+            own until the end, when all get the main process's. Only the main process reports and writes. The model is
+            on ``accelerator.device``; nothing is passed to ``prepare``.
         label: the name in the progress bar and in messages.
 
     Returns:
         The history, including what came before a resumption.
 
     Raises:
-        FloatingPointError: if a loss, a gradient, a weight or a validation is NaN or infinite. The message names the
-            step; the weights are of no use then, and the checkpoint is an earlier, finite one.
+        FloatingPointError: if a loss, a weight or a validation is NaN or infinite. Losses are checked at the latest 50
+            steps later, weights before each validation and checkpoint and at the end. The message names the step; the
+            weights are of no use then, and the checkpoint is an earlier, finite one.
         ValueError: if options contradict each other, the closure leaves no gradient, or the checkpoint is damaged or
             that of another run.
         FileExistsError: if the folder holds a checkpoint and ``resume`` is false.
         NotADirectoryError: if ``checkpoint`` is a file.
+
+    Example:
+        >>> line, x = nn.Linear(1, 1), torch.tensor([[-1.0], [0.0], [1.0]])
+        >>> def closure(step):
+        ...     return (line(x) - (3 * x + 2)).square().mean()
+        >>> history = fit(line, closure, torch.optim.SGD(line.parameters(), lr=0.5), steps=100)
+        >>> round(line.weight.item(), 3), round(line.bias.item(), 3), len(history.train_loss)
+        (3.0, 2.0, 100)
     """
     counts = {"steps": steps, "validate_every": validate_every, "checkpoint_every": checkpoint_every}
-    if min(counts.values()) < 0:
-        raise ValueError(f"numbers of steps cannot be negative: {counts}")
+    counts["checkpoint_seconds"] = checkpoint_seconds
+    if not all(count >= 0 for count in counts.values()):
+        raise ValueError(f"numbers of steps and seconds cannot be negative: {counts}")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm is {clip_norm}: give a positive norm, or None not to clip")
     if validate_every and validate is None:
         raise ValueError("validate_every is given, but not validate")
     if patience is not None and not (validate_every > 0 and patience > 0):
         raise ValueError("patience counts validations: it is at least 1, and needs validate and validate_every")
-    if checkpoint is None and (checkpoint_every or resume):
-        raise ValueError("checkpoint_every and resume need checkpoint, the folder to write to and to read from")
+    if checkpoint is None and (checkpoint_every or checkpoint_seconds or resume):
+        raise ValueError(
+            "checkpoint_every, checkpoint_seconds and resume need checkpoint, a folder to write to and read"
+        )
     if isinstance(scheduler, ReduceLROnPlateau):
         raise ValueError("ReduceLROnPlateau waits for a validation; take a scheduler that counts steps")
-    folder = None if checkpoint is None else Path(checkpoint)
-    run = Run(model, optimizer, scheduler, accelerator, folder, label, patience)
-    settings = {"clip_norm": clip_norm, "patience": patience, "validate_every": validate_every}
-    done = run.begin(settings, steps, resume)
-    stop = run.stale()
-    with runtime.progress(initial=done, total=steps, desc=label, disable=runtime.quiet() or not run.main) as bar:
-        while done < steps and not stop:
-            optimizer.zero_grad()
-            run.record(closure(done * run.processes + run.process), clip_norm)
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
-            done += 1
+    folder, processes = None if checkpoint is None else Path(checkpoint), Processes(accelerator)
+    run = Run(model, optimizer, scheduler, processes, folder, checkpoint_seconds, clip_norm, patience, label)
+    run.begin({"clip_norm": clip_norm, "patience": patience, "validate_every": validate_every}, steps, resume)
+    stop, hidden = run.stale(), runtime.quiet() or not processes.main
+    with runtime.progress(initial=run.done, total=steps, desc=label, disable=hidden) as bar:
+        while run.done < steps and not stop:
+            run.step(closure)
             bar.update()
-            last = done == steps
-            validate_now = validate is not None and (last or (validate_every and done % validate_every == 0))
-            save_now = last or (checkpoint_every and done % checkpoint_every == 0)
-            if validate_now or save_now or done % LOOK_EVERY == 0:
-                bar.set_postfix(loss=f"{run.look():.4g}", refresh=False)
+            last = run.done == steps
+            validate_now = validate is not None and (last or (validate_every and run.done % validate_every == 0))
+            save_now = last or (checkpoint_every and run.done % checkpoint_every == 0)
+            if validate_now or save_now or len(run.unseen) >= run.look_every:
+                save_now = run.look() or save_now
+                bar.set_postfix({name: f"{curve.values[-1]:.4g}" for name, curve in run.history.train.items()}, False)
+            if validate_now or save_now:
+                run.require_finite_weights()
             if validate_now:
                 run.validate(validate)
                 stop = run.stale()
@@ -158,48 +145,55 @@ def fit(
                 run.save()
     if run.best is not None:
         model.load_state_dict(run.best)
+    processes.share(model.buffers())
     return run.history
 
 
+@dataclass
 class Run:
-    """One call of :func:`fit`: what its checkpoint holds, and what its processes share."""
+    """One call of :func:`fit`: what its checkpoint holds, and what one step does."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        scheduler: LRScheduler | None,
-        accelerator: "Accelerator | None",
-        folder: Path | None,
-        label: str,
-        patience: int | None,
-    ):
-        self.model, self.optimizer, self.scheduler, self.accelerator = model, optimizer, scheduler, accelerator
-        self.folder, self.label, self.patience = folder, label, patience
-        self.processes = accelerator.num_processes if accelerator else 1
-        self.process = accelerator.process_index if accelerator else 0
-        self.main = self.process == 0
-        self.trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    processes: Processes
+    folder: Path | None
+    seconds: float
+    clip_norm: float | None
+    patience: int | None
+    label: str
+    done: int = 0  # steps
+    history: History = field(default_factory=History)
+    best: dict[str, Tensor] | None = None
+
+    def __post_init__(self):
+        self.trained: list[Tensor] = []
+        self.groups: dict[str, list[Tensor]] = {}  # the parameters of the groups that have a name
+        for group in self.optimizer.param_groups:
+            self.trained += group["params"]
+            if "name" in group:
+                self.groups.setdefault(group["name"], []).extend(group["params"])
+        self.by_rows = {module.weight for module in self.model.modules() if getattr(module, "sparse", False)}
         self.device = self.trained[0].device
-        self.history = History()
-        self.best: dict[str, Tensor] | None = None
-        self.unseen: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms, still on the device
+        self.unseen: list[dict[str, Tensor]] = []  # the losses since the last look, still on the device
+        self.look_every = 1 if self.seconds else LOOK_EVERY
 
-    def begin(self, settings: dict, steps: int, resume: bool) -> int:
-        """Restore the checkpoint, if there is one, and return the number of steps that it has behind it."""
-        if self.accelerator and self.device.type != self.accelerator.device.type:
-            raise ValueError(f"the model is on {self.device}: move it to {self.accelerator.device}")
-        settings = settings | {"scheduler": type(self.scheduler).__name__, "processes": self.processes}
-        self.settings = checkpoints.settings(self.model, self.optimizer)
-        self.settings |= {name: str(value) for name, value in settings.items()}
-        [found] = self.from_main([self.find(resume) if self.main and self.folder is not None else None])
+    def begin(self, settings: dict, steps: int, resume: bool) -> None:
+        """Restore the checkpoint, if there is one."""
+        accelerator = self.processes.accelerator
+        if accelerator and self.device.type != accelerator.device.type:
+            raise ValueError(f"the model is on {self.device}: move it to {accelerator.device}")
+        self.settings = checkpoints.settings(self.model, self.optimizer, self.scheduler)
+        self.settings |= {name: str(value) for name, value in (settings | {"processes": self.processes.count}).items()}
+        found = self.find(resume) if self.processes.main and self.folder is not None else None
+        found, now = self.processes.from_main((found, monotonic()))
+        self.looked_at = self.saved_at = now
         if isinstance(found, Exception):
             raise found
         if found is not None:
             self.restore(found, steps)
         else:
-            self.share([*self.model.parameters(), *self.model.buffers()])
-        return len(self.history.train_loss)
+            self.processes.share([*self.model.parameters(), *self.model.buffers()])
 
     def find(self, resume: bool) -> dict | Exception | None:
         """The checkpoint, if there is one; an error is returned, so that it can be raised in every process."""
@@ -218,97 +212,119 @@ class Run:
     def restore(self, state: dict, steps: int) -> None:
         """Take over what an earlier process has saved, if it is the same run."""
         checkpoints.require_same(self.folder, state["settings"], self.settings)
-        self.history = History(**state["history"])
-        if len(self.history.train_loss) > steps:
-            raise ValueError(f"{self.folder} has {len(self.history.train_loss)} steps behind it, {steps} are asked for")
+        checkpoints.require_same_rates(self.folder, state["scheduler"], self.scheduler)
+        if state["done"] > steps:
+            raise ValueError(f"{self.folder} has {state['done']} steps behind it, {steps} are asked for")
+        self.done, self.best, self.history = state["done"], state["best"], History(**state["history"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
-        self.best = state["best"]
-        checkpoints.set_random_state(state["random"][self.process], self.device)
+        own = state["processes"][self.processes.index]
+        for name, value in own["buffers"].items():
+            self.model.get_buffer(name).copy_(value)
+        checkpoints.set_random_state(own["random"], self.device)
 
     def save(self) -> None:
-        """Write the checkpoint, unless the weights are not finite."""
-        finite = torch.stack([parameter.detach().isfinite().all() for parameter in self.trained]).all()
-        if not finite:
-            self.fail(f"a weight is NaN or infinite after step {len(self.history.train_loss) - 1}")
-        self.share(self.model.buffers())
+        """Write the checkpoint, in the main process."""
+        self.saved_at = self.looked_at
         if self.folder is None:
             return
-        random = [checkpoints.random_state(self.device)]
-        if self.processes > 1:
-            from accelerate.utils import gather_object
-
-            random = gather_object(random)
-        if self.main:
+        model = dict(self.model.state_dict())
+        own = {"random": checkpoints.random_state(self.device), "buffers": {}}
+        if not self.processes.main:
+            own["buffers"] = {name: value.cpu() for name, value in self.model.named_buffers() if name in model}
+        everyone = self.processes.gather(own)
+        if self.processes.main:
             state = {
                 "settings": self.settings,
+                "done": self.done,
                 "history": asdict(self.history),
-                "model": dict(self.model.state_dict()),
+                "model": model,
                 "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-                "random": random,
+                "processes": everyone,
             }
-            checkpoints.save(self.folder, len(self.history.train_loss), state)
-        if self.processes > 1:
-            self.accelerator.wait_for_everyone()  # no process returns before the checkpoint is there
+            checkpoints.save(self.folder, self.done, state)
+        self.processes.gather(None)  # no process returns before the checkpoint is there
 
-    def record(self, loss: Tensor, clip_norm: float | None) -> None:
-        """Average loss and gradients over the processes, clip, and note them without waiting for the device."""
+    def step(self, closure: Callable[[int], Losses]) -> None:
+        """Improve the weights once; the losses are noted without waiting for the device."""
+        self.optimizer.zero_grad()
+        returned = closure(self.done * self.processes.count + self.processes.index)
+        losses = returned if isinstance(returned, dict) else {"loss": returned}
+        scalars = losses and all(isinstance(loss, Tensor) and not loss.dim() for loss in losses.values())
+        if scalars:
+            self.backward(losses)
+            self.processes.average_gradients(self.trained, self.by_rows)
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        if not isinstance(loss, Tensor) or loss.dim() or not gradients:
+        if not scalars or not gradients:
             raise ValueError(
-                "the closure must call backward and return the loss as a scalar tensor; "
-                f"it left {len(gradients)} gradients and returned {loss!r:.80}"
+                "the closure must return a scalar tensor, or some by name, and either the loss has its graph or the "
+                f"closure leaves gradients; it left {len(gradients)} gradients and returned {returned!r:.80}"
             )
-        loss = loss.detach().clone()
-        if self.processes > 1:
-            loss, gradients = self.averaged(loss)
-        norm = get_total_norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
-        if clip_norm is not None:
-            clip_grads_with_norm_(self.trained, clip_norm, norm)
-        self.unseen.append((loss, norm))
+        if self.clip_norm is not None:
+            norm = get_total_norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
+            clip_grads_with_norm_(self.trained, self.clip_norm, norm)
+        # a copy: the memory of a loss may be that of a weight, or be used again
+        self.unseen.append({name: loss.detach().to(self.device, copy=True) for name, loss in losses.items()})
+        self.optimizer.step()
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.done += 1
 
-    def averaged(self, loss: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Make the loss and each gradient the mean over the processes, in one exchange."""
-        for parameter in self.trained:
-            if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        if any(gradient.is_sparse for gradient in gradients):
-            raise ValueError("several processes cannot average sparse gradients: use an embedding with sparse=False")
-        flat = torch.cat([loss.reshape(1).to(self.device), *(gradient.flatten() for gradient in gradients)])
-        mean = self.accelerator.reduce(flat, "mean")
-        loss, *means = mean.split([1, *(gradient.numel() for gradient in gradients)])
-        for gradient, average in zip(gradients, means, strict=True):
-            gradient.copy_(average.view_as(gradient))
-        return loss[0], gradients
+    def backward(self, losses: dict[str, Tensor]) -> None:
+        """Propagate the losses that have a graph: each to its group, or their sum to all parameters."""
+        losses = {name: loss for name, loss in losses.items() if loss.grad_fn is not None}
+        if not losses:
+            return
+        if any(parameter.grad is not None for parameter in self.trained):
+            raise ValueError("the closure left gradients and returned a loss with its graph: let it detach the loss")
+        if losses.keys().isdisjoint(self.groups):
+            return torch.autograd.backward(list(losses.values()))
+        if not losses.keys() <= self.groups.keys():
+            raise ValueError(
+                f"the parameter groups are called {', '.join(self.groups)}, the losses {', '.join(losses)}: "
+                "a loss that shall reach no group of its own must be added to another one, or detached"
+            )
+        *_, last = losses
+        for name, loss in losses.items():  # they may share a part of the graph
+            loss.backward(retain_graph=name != last, inputs=[each for each in self.groups[name] if each.requires_grad])
 
-    def look(self) -> float:
-        """Move the noted losses to the history, after a check that they are finite; return the last."""
-        if self.unseen:
-            losses, norms = (torch.stack(values).tolist() for values in zip(*self.unseen, strict=True))
-            self.unseen.clear()
-            for loss, norm in zip(losses, norms, strict=True):
-                if not (math.isfinite(loss) and math.isfinite(norm)):
-                    self.fail(f"step {len(self.history.train_loss)} has loss {loss} and a gradient of norm {norm}")
-                self.history.train_loss.append(loss)
-        return self.history.train_loss[-1]
+    def look(self) -> bool:
+        """Move the noted losses to the history, after a check that they are finite; say if a checkpoint is due."""
+        values = iter(torch.stack([loss for losses in self.unseen for loss in losses.values()]).tolist())
+        noted = [{name: next(values) for name in losses} for losses in self.unseen]
+        everyone, clocks = zip(*self.processes.gather((noted, monotonic())), strict=True)
+        for step, parts in enumerate(zip(*everyone, strict=True), self.done - len(noted)):
+            losses = mean_losses(parts, self.groups)
+            if not all(map(math.isfinite, losses.values())):
+                self.fail(f"step {step} has " + ", ".join(f"{name} {value}" for name, value in losses.items()))
+            self.history.note(step, losses)
+        self.unseen.clear()
+        elapsed, self.looked_at = clocks[0] - self.looked_at, clocks[0]  # the main process's clock counts
+        if self.seconds:  # look so often that no checkpoint is late by much more than a tenth of the time
+            steps = self.seconds / 10 * len(noted) / max(elapsed, 1e-9)
+            self.look_every = int(min(LOOK_EVERY, max(1, steps)))
+        return 0 < self.seconds <= self.looked_at - self.saved_at
+
+    def require_finite_weights(self) -> None:
+        """Raise FloatingPointError if a weight is not finite. The norm is quick, but may overflow."""
+        weights = [parameter.detach() for parameter in self.trained]
+        if not (math.isfinite(get_total_norm(weights)) or all(each.isfinite().all() for each in weights)):
+            self.fail(f"a weight is NaN or infinite, noticed after step {self.done - 1}")
 
     def validate(self, validate: Callable[[], dict[str, float]]) -> None:
         """Note one validation, and keep a copy of the weights if it is the best so far and somebody asks for it."""
-        self.share(self.model.buffers())
         modes = [(module, module.training) for module in self.model.modules()]
         numbers = {name: float(value) for name, value in validate().items()}
         for module, mode in modes:
             module.training = mode
-        [numbers] = self.from_main([numbers])
-        done = len(self.history.train_loss)
+        numbers = self.processes.from_main(numbers)
         if not numbers or not all(map(math.isfinite, numbers.values())):
-            self.fail(f"the validation after step {done - 1} gave {numbers}")
-        self.history.validation_steps.append(done)
+            self.fail(f"the validation after step {self.done - 1} gave {numbers}")
+        self.history.validation_steps.append(self.done)
         self.history.validation.append(numbers)
         if self.patience is not None and self.history.best == len(self.history.validation) - 1:
             self.best = copy.deepcopy(dict(self.model.state_dict()))
@@ -323,20 +339,3 @@ class Run:
             what += f" (the checkpoint in {self.folder} is older, and finite)"
         advice = "Lower the learning rate, set clip_norm, or look for a logarithm, root or quotient of 0 in the loss"
         raise FloatingPointError(f"{self.label}: {what}. {advice}")
-
-    @torch.no_grad()
-    def share(self, tensors: Iterable[Tensor]) -> None:
-        """Give these tensors the main process's values in every process."""
-        if self.processes > 1:
-            from accelerate.utils import broadcast
-
-            for tensor in tensors:
-                tensor.copy_(broadcast(tensor.contiguous()))
-
-    def from_main(self, values: list) -> list:
-        """The main process's ``values``, in every process."""
-        if self.processes > 1:
-            from accelerate.utils import broadcast_object_list
-
-            broadcast_object_list(values)
-        return values

@@ -1,7 +1,7 @@
 """A small training run for test_training.py, which is killed and resumed: ``python killable_run.py FOLDER``.
 
-Three times the same run ends in a checkpoint in FOLDER: ``whole`` is left in peace, ``points`` is killed at every stage
-of writing a checkpoint, one after the other, and ``random`` after random times. In ``writing`` nothing is trained, so
+Three times the same run ends in a checkpoint in FOLDER: ``whole`` is left in peace, ``points`` is killed before each of
+its operations on a file, one after the other, and ``random`` after random times. In ``writing`` nothing is trained, so
 that death meets the writing itself. The lives are forked processes, and every death is a SIGKILL. Printed are the
 numbers of deaths.
 """
@@ -38,61 +38,28 @@ def train(folder: Path) -> nn.Module:
         x = torch.randn(16, 6, generator=torch.Generator().manual_seed(seed))
         return (model(x) - x.square().sum(1, keepdim=True)).square().mean()
 
-    def closure(step: int) -> torch.Tensor:
-        loss = error(step)
-        loss.backward()
-        return loss.detach()
-
     def validate() -> dict[str, float]:
         model.eval()
         with torch.no_grad():
             return {"loss": error(10**6)}
 
     options = {"validate": validate, "validate_every": 7, "patience": 1000, "clip_norm": 5.0, "scheduler": scheduler}
-    training.fit(model, closure, optimizer, steps=STEPS, checkpoint=folder, checkpoint_every=3, resume=True, **options)
+    training.fit(model, error, optimizer, steps=STEPS, checkpoint=folder, checkpoint_every=3, resume=True, **options)
     return model
 
 
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
+def die_at(folder: Path, number: int) -> None:
+    """Die before a file of the checkpoint is opened, renamed or removed for the ``number``-th time, counted from 0."""
+    left = iter(range(number, -1, -1))
 
+    def hook(event, arguments):
+        if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(str(folder)) and not next(left):
+            path, mode = Path(arguments[0]), arguments[1]
+            if number % 2 and mode is None and path.is_file():  # it was written, and is opened by os.open to be synced:
+                os.truncate(path, path.stat().st_size // 2)  # as if death had come amid the writing
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def half_of_it(path, content):
-    write_bytes(path, content[: len(content) // 2])
-    die()
-
-
-def all_of_it(path, content):
-    write_bytes(path, content)
-    die()
-
-
-def replaced(path, target):
-    replace(path, target)
-    die()
-
-
-write_bytes, replace = Path.write_bytes, Path.replace
-POINTS = [  # where a function is replaced by a deadly one, and at which of its calls within one checkpoint, of how many
-    (Path, "write_bytes", half_of_it, 0, 2),
-    (Path, "write_bytes", all_of_it, 0, 2),
-    (Path, "replace", die, 0, 2),
-    (Path, "replace", replaced, 0, 2),
-    (Path, "write_bytes", half_of_it, 1, 2),
-    (Path, "replace", die, 1, 2),
-    (Path, "replace", replaced, 1, 2),
-    (Path, "unlink", die, 0, 1),
-]
-
-
-def deadly(owner, name, deadly_function, after: int):
-    """Replace a function by the deadly one at its ``after``-th call."""
-    original, calls = getattr(owner, name), iter(range(10**9))
-
-    def function(*arguments, **options):
-        return (deadly_function if next(calls) == after else original)(*arguments, **options)
-
-    setattr(owner, name, function)
+    sys.addaudithook(hook)
 
 
 def life(folder: Path, prepare=lambda: None, seconds: float | None = None) -> int:
@@ -112,14 +79,10 @@ def life(folder: Path, prepare=lambda: None, seconds: float | None = None) -> in
 
 
 def die_at_points(folder: Path) -> int:
-    """Die at each point of the first checkpoint of a life, and of a later one; return the number of deaths."""
+    """Die one operation later in each life, until a life reaches its end; return the number of deaths."""
     deaths = 0
-    for checkpoint in (0, 2):
-        for owner, name, function, call, calls in POINTS:
-            after = checkpoint * calls + call
-            ended = life(folder, partial(deadly, owner, name, function, after))
-            assert ended == signal.SIGKILL, (name, function.__name__, after)
-            deaths += 1
+    while life(folder, partial(die_at, folder, deaths)):
+        deaths += 1
     return deaths
 
 
@@ -152,7 +115,6 @@ def main(folder: Path) -> None:
     train(folder / "whole")
     window = (time.perf_counter() - start) / 3
     deaths = {"points": die_at_points(folder / "points"), "random": die_at_random(folder / "random", window)}
-    assert life(folder / "points") == 0
     deaths["writing"] = die_writing(folder / "writing")
     print(json.dumps(deaths))
 

@@ -138,16 +138,16 @@ def no_tree(path):
     path.write_text(json.dumps(state), encoding="utf8")
 
 
-def newer(path):
+def older(path):
     state = json.loads(path.read_text(encoding="utf8"))
-    path.write_text(json.dumps(state | {"format": 99}), encoding="utf8")
+    path.write_text(json.dumps(state | {"format": checkpoints.FORMAT - 1}), encoding="utf8")
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
         *[("tensors-5-*.safetensors", damage) for damage in (cut, flip, empty, os.remove)],
-        *[("state.json", damage) for damage in (cut, empty, other_json, no_tree, newer)],
+        *[("state.json", damage) for damage in (cut, empty, other_json, no_tree, older)],
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

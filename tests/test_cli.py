@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
 from course import check, cli
+from course.checkpoints import CheckpointError
+from course.data import DataError
+from course.grading.layout import GradingError
+from course.grading.sandbox import SandboxError
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -23,9 +28,35 @@ def test_unknown_command_is_refused(capsys):
     assert "fly" in capsys.readouterr().err
 
 
-def test_help_does_not_import_torch():
-    code = "import sys, course.cli; course.cli.parser_for([]); sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("arguments", [[], ["reproduce"]])
+def test_help_does_not_import_torch(arguments):
+    code = f"import sys, course.cli; course.cli.parser_for({arguments}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (DataError("no such set"), 1, "no such set"),
+        (GradingError("no such chapter"), 2, "no such chapter"),
+        (SandboxError("no bubblewrap"), 2, "no bubblewrap"),
+        (CheckpointError("damaged"), 1, "damaged"),
+        (FloatingPointError("step 3 is NaN"), 1, "step 3 is NaN"),
+        (OSError(28, "No space left", "file"), 1, "[Errno 28] No space left: 'file'"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_the_user_can_put_right_is_one_line(error, status, line, monkeypatch, capsys):
+    monkeypatch.setattr(check, "findings", Mock(side_effect=error))
+    assert cli.main(["check"]) == status
+    assert capsys.readouterr().err == f"course: {line}\n"
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, RuntimeError])
+def test_an_error_of_programming_is_not_caught(error, monkeypatch):
+    monkeypatch.setattr(check, "findings", Mock(side_effect=error))
+    with pytest.raises(error):
+        cli.main(["check"])
 
 
 def test_check_passes_on_this_machine(capsys):

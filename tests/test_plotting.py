@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from course import plotting
-from course.training import History
+from course.history import History
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
 HISTORY = History(
-    train_loss=[4.0, 2.0, 1.0, 1.0, 0.0],
+    train={"loss": ([0, 1, 2, 3, 4], [4.0, 2.0, 1.0, 1.0, 0.0])},
     validation_steps=[2, 4],
     validation=[{"loss": 3.0, "accuracy": 0.5}, {"loss": 1.5, "accuracy": 0.75}],
 )
@@ -89,15 +89,25 @@ def test_smoothed_curves_stay_in_place_and_say_so():
     assert training.get_label() == "outer loss,\nmean of 3 steps"
 
 
+def test_each_of_several_losses_is_drawn_at_its_own_steps():
+    history = History({"critic": ([0, 1, 3, 4], [4.0, 2.0, 1.0, 3.0]), "generator": ([2, 5], [6.0, 7.0])})
+    critic, generator = plotting.curves(history, smooth=2).get_lines()
+    assert critic.get_xydata().tolist() == [[0.5, 3.0], [2.0, 1.5], [3.5, 2.0]]
+    assert generator.get_xydata().tolist() == [[3.5, 6.5]]
+    assert generator.get_label() == "generator,\nmean of 2 steps"
+    history.note(6, {"loss": 1.0})
+    assert len(plotting.curves(history).get_lines()) == 1
+
+
 def test_curves_of_another_number_or_without_validation():
     _, error_rate = plotting.curves(HISTORY, validation=lambda numbers: 1 - numbers["accuracy"]).get_lines()
     assert error_rate.get_xydata().tolist() == [[2, 0.5], [4, 0.25]]
-    assert len(plotting.curves(History(train_loss=[2.0, 1.0])).get_lines()) == 1
+    assert len(plotting.curves(History({"loss": ([0, 1], [2.0, 1.0])})).get_lines()) == 1
 
 
 def test_curves_explain_wrong_input():
     with pytest.raises(ValueError, match="no 'loss', only 'accuracy': choose by validation="):
-        plotting.curves(History([1.0], [1], [{"accuracy": 0.5}]))
+        plotting.curves(History({"loss": ([0], [1.0])}, [1], [{"accuracy": 0.5}]))
     with pytest.raises(ValueError, match="width must be a whole number from 1 to 5, got 6"):
         plotting.curves(HISTORY, smooth=6)
 

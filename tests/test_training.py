@@ -1,11 +1,12 @@
 """The training loop: what it records, when it stops, what it refuses, and that nothing is lost when it is killed."""
 
+import doctest
 import io
 import json
 import math
 import subprocess
 import sys
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,30 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from hypothesis import given
 from hypothesis import strategies as st
-from launched_run import STEPS, error, train_branches
+from launched_run import STEPS, error, train_branches, train_table
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
 
-from course import checkpoints, files, runtime, training
-from course.training import History, fit
+from course import checkpoints, data, runtime, training
+from course.history import History
+from course.training import fit
 
 TESTS = Path(__file__).parent
 
 
 def batch(step):
-    return torch.randn(16, 3, generator=torch.Generator().manual_seed(step))
+    return torch.randn(16, 3, generator=runtime.generator(step))
 
 
 def problem(seed=0, lr=0.05, dropout=0.0, optimizer=torch.optim.Adam):
@@ -42,11 +55,10 @@ def problem(seed=0, lr=0.05, dropout=0.0, optimizer=torch.optim.Adam):
     return model, closure, optimizer(model.parameters(), lr=lr)
 
 
-def validation(model, x=None):
-    x = batch(10**6) if x is None else x
-
+def validation(model):
     @torch.no_grad()
     def validate():
+        x = batch(10**6)
         model.eval()
         return {"loss": (model(x) - x.sin().sum(1, keepdim=True)).square().mean()}
 
@@ -77,34 +89,198 @@ def interrupted(closure, at):
     return shorter
 
 
-# What is recorded
+# The learners of the book: each one's model, closure, optimizer and scheduler
 
 
-def test_the_loop_is_the_loop_that_one_would_write():
-    model, closure, optimizer = problem()
-    history = fit(model, closure, optimizer, steps=20)
-    by_hand, own_closure, own_optimizer = problem()
-    losses = []
-    for step in range(20):
-        own_optimizer.zero_grad()
-        losses.append(float(own_closure(step)))
-        own_optimizer.step()
-    assert history.train_loss == losses
-    assert history.steps == list(range(20))
+class Pool(nn.Module):
+    """The last fakes, in a buffer of the model: a checkpoint keeps it."""
+
+    def __init__(self, size, width):
+        super().__init__()
+        self.register_buffer("fakes", torch.zeros(size, width))
+
+    def forward(self, new):
+        """Take in the new fakes, and draw as many from all."""
+        self.fakes = torch.cat([new.detach(), self.fakes])[: len(self.fakes)]
+        return self.fakes[torch.randint(len(self.fakes), (len(new),))]
+
+
+def adversarial_pair():
+    critic = nn.Sequential(nn.Linear(3, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+    model = nn.ModuleDict({"critic": critic, "generator": nn.Linear(3, 3), "pool": Pool(64, 3)})
+    groups = [{"params": model[name].parameters(), "name": name} for name in ("critic", "generator")]
+
+    def closure(step):
+        fakes = model["generator"](batch(step))
+        if step % 6 == 5:
+            return {"generator": -critic(fakes).mean()}
+        return {"critic": critic(model["pool"](fakes)).mean() - critic(batch(step + 10**6).abs()).mean()}
+
+    return model, closure, torch.optim.RMSprop(groups, lr=0.01), None
+
+
+def skip_gram(sparse=True, optimizer=torch.optim.Adagrad):
+    model = nn.ModuleList([nn.Embedding(40, 8, sparse=sparse) for _ in range(2)])
+
+    def closure(step):
+        words, noise = torch.randint(40, (2, 16), generator=runtime.generator(step))
+        true, false = ((model[0](words) * model[1](others)).sum(1) for others in ((words + 1) % 40, noise))
+        return -(F.logsigmoid(true) + F.logsigmoid(-false)).mean()
+
+    return model, closure, optimizer(model.parameters(), lr=0.1), None
+
+
+def language_model():
+    sizes = [nn.Embedding(11, 8), nn.Flatten(), nn.Linear(32, 32), nn.Dropout(0.1), nn.Tanh(), nn.Linear(32, 11)]
+    model, windows = nn.Sequential(*sizes), (torch.arange(300).square() % 11).unfold(0, 5, 1)
+    batches = data.Batches(len(windows), 16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+
+    def closure(step):
+        tokens = windows[batches[step]]
+        return F.cross_entropy(model(tokens[:, :4]), tokens[:, 4])
+
+    return (model, closure, optimizer, LambdaLR(optimizer, lambda step: min((step + 1) / 10, 1.2 - step / 50)))
+
+
+def two_encoders():
+    model = nn.ModuleDict({"image": nn.Linear(3, 4), "text": nn.Linear(3, 4)})
+    model.scale = nn.Parameter(torch.tensor(1.0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+
+    def closure(step):
+        x = batch(step)
+        logits = model.scale.exp() * F.normalize(model["image"](x)) @ F.normalize(model["text"](x.sin())).T
+        pairs = torch.arange(len(x))
+        loss = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+        return {"loss": loss, "accuracy": (logits.argmax(1) == pairs).float().mean(), "scale": model.scale.detach()}
+
+    return model, closure, optimizer, OneCycleLR(optimizer, 0.02, total_steps=60)
+
+
+def episodic_learner():
+    """Prototypes of one example each; as in MAML, the closure leaves gradients itself."""
+    model = nn.Linear(3, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    warm, rest = LinearLR(optimizer), MultiStepLR(optimizer, [5, 20])
+
+    def closure(step):
+        support, query = model(batch(step)), model(batch(step) + 0.5 * batch(step + 10**6))
+        loss = F.cross_entropy(-torch.cdist(query, support).square(), torch.arange(16))
+        for parameter, gradient in zip(model.parameters(), torch.autograd.grad(loss, model.parameters()), strict=True):
+            parameter.grad = gradient
+        return loss.detach()
+
+    return model, closure, optimizer, SequentialLR(optimizer, [warm, rest], milestones=[8])
+
+
+LEARNERS = [adversarial_pair, skip_gram, language_model, two_encoders, episodic_learner]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled")  # said by Adagrad
+@pytest.mark.parametrize(("learner", "clip"), [*zip(LEARNERS, [None, None, 0.3, None, 0.3], strict=True)])
+def test_a_learner_trains_as_in_the_loop_that_one_would_write(learner, clip):
+    torch.manual_seed(0)
+    model, closure, optimizer, scheduler = learner()
+    history = fit(model, closure, optimizer, steps=60, scheduler=scheduler, clip_norm=clip)
+    torch.manual_seed(0)
+    by_hand, closure, optimizer, scheduler = learner()
+    curves, clipped = {}, 0
+    for step in range(60):
+        optimizer.zero_grad()
+        returned = closure(step)
+        losses = returned if isinstance(returned, dict) else {"loss": returned}
+        for name, loss in losses.items():
+            for numbers, number in zip(curves.setdefault(name, ([], [])), (step, float(loss.detach())), strict=True):
+                numbers.append(number)
+            if loss.grad_fn is not None:
+                loss.backward()
+        for group in optimizer.param_groups:
+            if group.get("name", "all") not in {*losses, "all"}:  # the critic waits for the generator, which passed
+                for parameter in group["params"]:  # its gradient through the critic, and the other way round
+                    parameter.grad = None
+        clipped += clip is not None and nn.utils.clip_grad_norm_(by_hand.parameters(), clip) > clip
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    assert history.train == curves
+    assert bool(clipped) == (clip is not None)
     assert same(weights(model), weights(by_hand))
-    assert history.validation == []
+    first = next(iter(history.train.values())).values
+    assert sum(first[-5:]) < sum(first[:5])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled")  # said by Adagrad
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, learner):
+    def train(folder, interrupt=None):
+        torch.manual_seed(0)
+        model, closure, optimizer, scheduler = learner()
+        options = {"checkpoint": folder, "checkpoint_every": 4, "validate_every": 6, "clip_norm": 0.5, "resume": True}
+        options["validate"] = lambda: {"loss": sum(parameter.norm().item() for parameter in model.parameters())}
+        history = fit(model, interrupted(closure, interrupt), optimizer, steps=33, scheduler=scheduler, **options)
+        return weights(model), history, torch.rand(1), optimizer.state_dict()["param_groups"]
+
+    expected = train(tmp_path / "whole")
+    for step in (2, 13, 14, 29):  # before the first checkpoint, and later
+        with pytest.raises(Interrupted):
+            train(tmp_path / "parts", step)
+    state, *rest = train(tmp_path / "parts")
+    assert same(state, expected[0])
+    assert rest == list(expected[1:])  # the global generator is where it would be, too
+
+
+# Losses and gradients
+
+
+def test_the_example_in_the_docstring():
+    assert doctest.testmod(training) == (0, 4)
+
+
+def test_a_history_survives_json_and_knows_its_loss():
+    history = fit(*adversarial_pair()[:3], steps=8)
+    assert History(**json.loads(json.dumps(asdict(history)))) == history
+    assert history.train["generator"].steps == [5]
+    with pytest.raises(ValueError, match=r"several losses: take history.train\[name\] of 'critic', 'generator'"):
+        _ = history.train_loss
+    history.note(8, {"loss": 0.5})
+    assert (history.steps, history.train_loss) == ([8], [0.5])
+    assert History().train_loss == []
+
+
+def test_losses_in_one_step_reach_their_own_groups_and_others_are_added_up():
+    def gradients(names, groups):
+        x, y = (nn.Parameter(torch.tensor(value)) for value in (2.0, 3.0))
+        optimizer = torch.optim.SGD(
+            [{"params": [each], "name": name} for each, name in zip((x, y), groups, strict=True)]
+        )
+
+        def closure(step):
+            product = x * y  # both losses pass through it
+            return dict(zip(names, (product.square(), -product, product.detach()), strict=True))
+
+        history = fit(nn.ParameterList([x, y]), closure, optimizer, steps=1)
+        assert [curve.values for curve in history.train.values()] == [[36.0], [-6.0], [6.0]]
+        return x.grad.item(), y.grad.item()
+
+    assert gradients("xyz", "xy") == (2 * 6 * 3, -2)
+    assert gradients("yxz", "xy") == (-3, 2 * 6 * 2)
+    assert gradients("xyz", "ab") == ((2 * 6 - 1) * 3, (2 * 6 - 1) * 2)
+    with pytest.raises(ValueError, match="the parameter groups are called x, y, the losses x, b: a loss that shall"):
+        gradients("xbz", "xy")
+
+
+# What is recorded
 
 
 @pytest.mark.parametrize(("every", "expected"), [(4, [4, 8, 10]), (5, [5, 10]), (0, [10]), (20, [10])])
 def test_validation_takes_place_when_asked_and_after_the_last_step(every, expected):
     model, closure, optimizer = problem()
-    seen = []
-    validate = validation(model)
+    seen, validate = [], validation(model)
 
     def noted():
-        numbers = validate()
-        seen.append(float(numbers["loss"]))
-        return numbers
+        seen.append(float(validate()["loss"]))
+        return {"loss": seen[-1]}
 
     history = fit(model, closure, optimizer, steps=10, validate=noted, validate_every=every)
     assert history.validation_steps == expected
@@ -115,41 +291,25 @@ def test_validation_takes_place_when_asked_and_after_the_last_step(every, expect
 def test_the_mode_of_each_module_outlives_a_validation():
     model, closure, optimizer = problem(dropout=0.5)
     model[3].eval()
-    modes = []
-
-    def noted(step):
-        modes.append([module.training for module in model])
-        return closure(step)
-
-    fit(model, noted, optimizer, steps=4, validate=validation(model), validate_every=1)
+    modes, options = [], {"validate": validation(model), "validate_every": 1}
+    fit(
+        model,
+        lambda step: modes.append([each.training for each in model]) or closure(step),
+        optimizer,
+        steps=4,
+        **options,
+    )
     assert modes == 4 * [[True, True, True, False]]
 
 
 def test_a_closure_may_draw_its_batches_from_a_python_generator():
-    def stream():
-        generator = runtime.generator(3)
-        while True:
-            yield torch.randn(16, 3, generator=generator)
-
-    def train():
-        torch.manual_seed(0)
-        model, batches = nn.Linear(3, 1), stream()
-
-        def closure(step):
-            loss = (model(next(batches)) - 1).square().mean()
-            loss.backward()
-            return loss.detach()
-
-        history = fit(model, closure, torch.optim.SGD(model.parameters(), lr=0.1), steps=60)
-        return history, model
-
-    before = torch.get_rng_state()
-    (history, model), (again, _) = train(), train()
-    torch.set_rng_state(before)
-    assert history.train_loss == again.train_loss
+    model, generator = nn.Linear(3, 1), runtime.generator(3)
+    batches = (torch.randn(16, 3, generator=generator) for _ in range(60))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    history = fit(model, lambda step: (model(next(batches)) - 1).square().mean(), optimizer, steps=60)
     assert len(set(history.train_loss)) == 60
-    assert history.train_loss[-1] < 1e-2 * history.train_loss[0]
-    assert float(model.bias.detach()) == pytest.approx(1, abs=0.1)
+    assert next(batches, "none left") == "none left"
+    assert model.bias.item() == pytest.approx(1, abs=0.1)
 
 
 def test_bfloat16_in_the_closure():
@@ -158,9 +318,7 @@ def test_bfloat16_in_the_closure():
     def closure(step):
         x = batch(step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = (model(x) - x.sin().sum(1, keepdim=True)).square().mean()
-        loss.backward()
-        return loss.detach()
+            return (model(x) - x.sin().sum(1, keepdim=True)).square().mean()
 
     history = fit(model, closure, optimizer, steps=60, clip_norm=1.0)
     exact = fit(*problem(), steps=60, clip_norm=1.0)
@@ -170,12 +328,11 @@ def test_bfloat16_in_the_closure():
 
 
 @given(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=5),
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=6),
     st.sampled_from(["loss", "accuracy"]),
 )
-def test_the_best_validation_is_the_earliest_extreme_and_a_history_survives_json(losses, values, name):
-    history = History(losses, list(range(len(values))), [{name: value, "other": -value} for value in values])
+def test_the_best_validation_is_the_earliest_extreme(values, name):
+    history = History({}, list(range(len(values))), [{name: value, "other": -value} for value in values])
     best = history.best
     for position, value in enumerate(values):
         worse = value > values[best] if name == "loss" else value < values[best]
@@ -189,11 +346,12 @@ def test_the_best_of_nothing_and_of_numbers_without_a_direction():
         _ = History(validation=[{"perplexity": 3.0}]).best
 
 
-# Early stopping, clipping, schedules
+# Early stopping and clipping
 
 
 @pytest.mark.parametrize("name", ["loss", "accuracy"])
-def test_patience_stops_and_restores_the_best_weights(name):
+@pytest.mark.parametrize(("steps", "patience"), [(100, 3), (6, 5)])
+def test_the_best_weights_come_back_after_patience_or_the_last_step(name, steps, patience):
     model, closure, optimizer = problem()
     values = [5.0, 3.0, 4.0, 3.0, 3.5, 1.0]  # the best of them is never reached: three in a row were no better than 3.0
     seen = []
@@ -203,38 +361,13 @@ def test_patience_stops_and_restores_the_best_weights(name):
         value = values[len(seen) - 1]
         return {name: value if name == "loss" else -value}
 
-    history = fit(model, closure, optimizer, steps=100, validate=validate, validate_every=2, patience=3)
-    assert history.validation_steps == [2, 4, 6, 8, 10]
-    assert len(history.train_loss) == 10
+    history = fit(model, closure, optimizer, steps=steps, validate=validate, validate_every=2, patience=patience)
+    taken = min(steps, 10)
+    assert history.validation_steps == list(range(2, taken + 1, 2))
+    assert len(history.train_loss) == taken
     assert history.best == 1
     assert same(weights(model), seen[1])
     assert not same(seen[1], seen[-1])
-
-
-def test_with_patience_the_best_weights_come_back_at_the_last_step_too():
-    model, closure, optimizer = problem()
-    seen = []
-
-    def validate():
-        seen.append(weights(model))
-        return {"loss": float(len(seen))}
-
-    fit(model, closure, optimizer, steps=4, validate=validate, validate_every=2, patience=5)
-    assert same(weights(model), seen[0])
-
-
-def test_clipping_equals_torchs():
-    model, closure, optimizer = problem(optimizer=torch.optim.SGD)
-    by_hand, own_closure, own_optimizer = problem(optimizer=torch.optim.SGD)
-    fit(model, closure, optimizer, steps=10, clip_norm=0.3)
-    clipped = 0
-    for step in range(10):
-        own_optimizer.zero_grad()
-        own_closure(step)
-        clipped += bool(nn.utils.clip_grad_norm_(by_hand.parameters(), 0.3) > 0.3)
-        own_optimizer.step()
-    assert clipped > 0
-    assert same(weights(model), weights(by_hand))
 
 
 @pytest.mark.parametrize(("length", "expected"), [(5.0, 2.0), (1.0, 1.0)])
@@ -243,9 +376,7 @@ def test_only_longer_gradients_are_clipped_and_over_all_parameters_together(leng
     direction = [torch.tensor([3.0, 0.0]) / 5, torch.tensor([4.0]) / 5]
 
     def closure(step):
-        loss = sum((length * each * parameter).sum() for each, parameter in zip(direction, model, strict=True))
-        loss.backward()
-        return loss.detach()
+        return sum((length * each * parameter).sum() for each, parameter in zip(direction, model, strict=True))
 
     fit(model, closure, torch.optim.SGD(model.parameters(), lr=1.0), steps=1, clip_norm=2.0)
     moved = torch.cat([parameter.detach() for parameter in model])
@@ -253,37 +384,20 @@ def test_only_longer_gradients_are_clipped_and_over_all_parameters_together(leng
     assert torch.allclose(moved / moved.norm(), -torch.tensor([0.6, 0.0, 0.8]))
 
 
-def test_a_scheduler_is_stepped_after_each_step():
-    model, closure, optimizer = problem(optimizer=torch.optim.SGD, lr=1.0)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
-    rates = []
-
-    def noted(step):
-        rates.append(optimizer.param_groups[0]["lr"])
-        return 0.0 * closure(step)
-
-    fit(model, noted, optimizer, steps=6, scheduler=scheduler)
-    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-
-
 @pytest.mark.parametrize("clip_norm", [None, 0.1])
-def test_sparse_gradients_train_as_dense_ones_do(clip_norm):
+def test_sparse_gradients_train_as_dense_ones_do(clip_norm, monkeypatch):
+    norms, norm_of = [], training.get_total_norm
+    monkeypatch.setattr(training, "get_total_norm", lambda tensors: norms.append(tensors) or norm_of(tensors))
+
     def train(sparse):
         torch.manual_seed(0)
-        model = nn.Embedding(10, 4, sparse=sparse)
+        model, closure, optimizer, _ = skip_gram(sparse, torch.optim.SGD)
+        return fit(model, closure, optimizer, steps=12, clip_norm=clip_norm).train_loss, weights(model)
 
-        def closure(step):
-            rows = torch.tensor([step % 10, 3, 3])  # row 3 twice: its entries must be summed before the norm is taken
-            loss = (model(rows).sum(1) - 1).square().sum()
-            loss.backward()
-            return loss.detach()
-
-        history = fit(model, closure, torch.optim.SGD(model.parameters(), lr=0.1), steps=12, clip_norm=clip_norm)
-        return model.weight.detach(), history.train_loss
-
-    (sparse, sparse_loss), (dense, dense_loss) = train(True), train(False)
-    assert torch.allclose(sparse, dense, atol=1e-6)
+    (sparse_loss, sparse), (dense_loss, dense) = train(True), train(False)
     assert sparse_loss == pytest.approx(dense_loss, rel=1e-5)
+    assert all(torch.allclose(sparse[name], dense[name], atol=1e-6) for name in dense)
+    assert len(norms) == 2 * (1 + 12 * (clip_norm is not None))  # of the weights at the end, and of what is clipped
 
 
 # Numbers that are none
@@ -310,54 +424,43 @@ def spoiled(model, closure, what, at):
 @pytest.mark.parametrize(
     ("what", "at", "message"),
     [
-        ("loss", 7, r"step 7 has loss nan and a gradient of norm \d"),
-        ("loss", 0, r"step 0 has loss nan"),
-        ("gradient", 7, r"step 7 has loss \d\S* and a gradient of norm inf"),
-        ("weight", 7, r"step 8 has loss nan"),  # the step before was computed with a finite weight
-        ("weight", 8, r"a weight is NaN or infinite after step 8"),  # seen before it is written
+        ("loss", 7, "step 7 has loss nan"),
+        ("loss", 0, "step 0 has loss nan"),
+        ("gradient", 6, "step 7 has loss nan"),  # what a gradient did to the weights is seen in the next loss
+        ("weight", 7, "step 8 has loss nan"),
+        ("gradient", 8, "a weight is NaN or infinite, noticed after step 8"),  # or before it is written
+        ("weight", 8, "a weight is NaN or infinite, noticed after step 8"),
     ],
 )
-def test_nan_is_noticed_its_step_named_and_the_older_checkpoint_kept(tmp_path, what, at, message):
+@pytest.mark.parametrize("clip_norm", [None, 9.0])
+def test_nan_is_noticed_its_step_named_and_the_older_checkpoint_kept(tmp_path, what, at, message, clip_norm):
     model, closure, optimizer = problem()
+    options = {"checkpoint": tmp_path, "checkpoint_every": 3, "label": "regression", "clip_norm": clip_norm}
     with pytest.raises(FloatingPointError, match=rf"^regression: {message}.*Lower the learning rate") as caught:
-        fit(
-            model,
-            spoiled(model, closure, what, at),
-            optimizer,
-            steps=20,
-            checkpoint=tmp_path,
-            checkpoint_every=3,
-            label="regression",
-        )
+        fit(model, spoiled(model, closure, what, at), optimizer, steps=20, **options)
     assert checkpoints.exists(tmp_path) == (at > 0)
     assert (f"the checkpoint in {tmp_path} is older, and finite" in str(caught.value)) == (at > 0)
     if at > 0:
         state = checkpoints.load(tmp_path)
-        assert len(state["history"]["train_loss"]) == 6
+        assert state["done"] == 6
         assert all(tensor.isfinite().all() for tensor in state["model"].values())
 
 
-def test_nan_is_noticed_without_any_checkpoint_too():
+def test_nan_is_noticed_without_any_checkpoint_within_a_known_number_of_steps():
     model, closure, optimizer = problem()
+    seen, spoil = [], spoiled(model, closure, "loss", 3)
     with pytest.raises(FloatingPointError, match="step 3 has loss nan") as caught:
-        fit(model, spoiled(model, closure, "loss", 3), optimizer, steps=1000)
+        fit(model, lambda step: seen.append(step) or spoil(step), optimizer, steps=1000)
     assert "checkpoint" not in str(caught.value)
+    assert len(seen) == training.LOOK_EVERY
     model, closure, optimizer = problem()
-    with pytest.raises(FloatingPointError, match="a weight is NaN or infinite after step 4"):
+    with pytest.raises(FloatingPointError, match="a weight is NaN or infinite, noticed after step 4"):
         fit(model, spoiled(model, closure, "weight", 4), optimizer, steps=5)
 
 
-def test_nan_is_noticed_within_a_known_number_of_steps():
-    model, closure, optimizer = problem()
-    seen = []
-
-    def counted(step):
-        seen.append(step)
-        return spoiled(model, closure, "loss", 3)(step)
-
-    with pytest.raises(FloatingPointError):
-        fit(model, counted, optimizer, steps=1000)
-    assert len(seen) == training.LOOK_EVERY
+def test_the_largest_finite_weights_are_finite():
+    model = nn.ParameterList([torch.full((3,), 3e38)])
+    fit(model, lambda step: 0 * model[0][0], torch.optim.SGD(model.parameters(), lr=0.1), steps=1)
 
 
 @pytest.mark.parametrize("numbers", [{"loss": math.nan}, {"loss": 1.0, "other": math.inf}, {}])
@@ -377,8 +480,10 @@ def test_a_validation_that_is_no_number(numbers):
         ({"patience": 2}, "patience counts validations"),
         ({"patience": 2, "validate": dict}, "patience counts validations"),
         ({"patience": 0, "validate": dict, "validate_every": 1}, "patience counts validations"),
-        ({"checkpoint_every": 3}, "need checkpoint, the folder"),
-        ({"resume": True}, "need checkpoint, the folder"),
+        ({"checkpoint_every": 3}, "need checkpoint, a folder"),
+        ({"checkpoint_seconds": 3}, "need checkpoint, a folder"),
+        ({"resume": True}, "need checkpoint, a folder"),
+        ({"checkpoint": "x", "checkpoint_seconds": math.nan}, "cannot be negative: .*'checkpoint_seconds': nan"),
         ({"steps": -1}, "cannot be negative: .*'steps': -1"),
         ({"checkpoint": "x", "checkpoint_every": -1}, "cannot be negative: .*'checkpoint_every': -1"),
         ({"validate": dict, "validate_every": -1}, "cannot be negative: .*'validate_every': -1"),
@@ -398,7 +503,7 @@ def test_options_that_contradict_each_other(options, message, tmp_path, monkeypa
 
 def test_a_scheduler_that_waits_for_a_validation():
     model, closure, optimizer = problem()
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    scheduler = ReduceLROnPlateau(optimizer)
     with pytest.raises(ValueError, match="take a scheduler that counts steps"):
         fit(model, closure, optimizer, steps=3, scheduler=scheduler)
 
@@ -406,17 +511,22 @@ def test_a_scheduler_that_waits_for_a_validation():
 @pytest.mark.parametrize(
     ("closure", "message"),
     [
-        (lambda model: model(batch(0)).mean(), "left 0 gradients and returned tensor"),
-        (lambda model: model(batch(0)).mean().backward(), "left 4 gradients and returned None"),
-        (lambda model: (model(batch(0)).mean().backward(), torch.zeros(2))[1], "returned tensor.* 0"),
-        (lambda model: (model(batch(0)).mean().backward(), 0.5)[1], r"returned 0\.5"),
+        (lambda loss: loss.mean().detach(), "must return a scalar tensor.*left 0 gradients and returned tensor"),
+        (lambda loss: loss.mean().backward(), "must return a scalar tensor.*left 4 gradients and returned None"),
+        (lambda loss: loss[:2, 0], "must return a scalar tensor.*left 0 gradients and returned tensor"),
+        (lambda loss: {"loss": loss.mean(), "other": 0.5}, r"must return a scalar tensor.* returned \{'loss': .*"),
+        (lambda loss: {}, r"must return a scalar tensor.*left 0 gradients and returned \{\}"),
+        (
+            lambda loss: (loss.mean().backward(retain_graph=True), loss.mean())[1],
+            "left gradients and returned a loss with",
+        ),
     ],
-    ids=["no backward", "no loss", "no scalar", "no tensor"],
+    ids=["no graph", "no loss", "no scalar", "no tensor", "no losses", "twice"],
 )
 def test_a_closure_that_does_not_do_its_part(closure, message):
     model, _, optimizer = problem()
-    with pytest.raises(ValueError, match=rf"the closure must call backward and return the loss .*{message}"):
-        fit(model, lambda step: closure(model), optimizer, steps=3)
+    with pytest.raises(ValueError, match=f"^the closure {message}"):
+        fit(model, lambda step: closure(model(batch(step))), optimizer, steps=3)
 
 
 def test_the_folder_of_another_run_is_not_overwritten(tmp_path):
@@ -437,8 +547,7 @@ def test_a_folder_that_cannot_be_one_is_known_before_the_first_step(tmp_path):
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_the_difference_named(tmp_path):
-    model, closure, optimizer = problem()
-    fit(model, closure, optimizer, steps=3, checkpoint=tmp_path)
+    fit(*problem(), steps=3, checkpoint=tmp_path)
 
     def message(model, closure, optimizer, **options):
         before = weights(model)
@@ -451,7 +560,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_the_difference_named(tmp_pat
     assert "optimizer: Adam there, AdamW here" in message(*problem(optimizer=torch.optim.AdamW))
     assert "clip_norm: None there, 1.0 here" in message(*problem(), clip_norm=1.0)
     model, closure, optimizer = problem()
-    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    scheduler = ExponentialLR(optimizer, 0.9)
     assert "scheduler: NoneType there, ExponentialLR here" in message(model, closure, optimizer, scheduler=scheduler)
     wider = nn.Linear(3, 2, dtype=torch.float64)
     text = message(wider, closure, torch.optim.Adam(wider.parameters(), lr=0.05))
@@ -476,47 +585,54 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 # Interruption and resumption
 
 
-def schedule(optimizer, kind):
-    schedulers = torch.optim.lr_scheduler
-    if kind == "one cycle":
-        return schedulers.OneCycleLR(optimizer, 0.1, total_steps=40)
-    if kind == "milestones":
-        return schedulers.MultiStepLR(optimizer, [5, 20])
-    if kind == "sequence":
-        warm, rest = schedulers.LinearLR(optimizer), schedulers.CosineAnnealingLR(optimizer, 30)
-        return schedulers.SequentialLR(optimizer, [warm, rest], milestones=[8])
-    return None
+class WarmUp:
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, step):
+        return min((step + 1) / self.steps, 1)
+
+
+def sequence(optimizer, second):
+    return SequentialLR(optimizer, [LinearLR(optimizer), second], milestones=[4])
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "kind"),
+    ("schedule", "length", "longer", "difference"),
     [
-        (torch.optim.Adam, "one cycle"),
-        (partial(torch.optim.SGD, momentum=0.9), "milestones"),
-        (torch.optim.RMSprop, "sequence"),
-        (torch.optim.Adagrad, "none"),
+        (lambda o, n: LinearLR(o, 1.0, 0.0, n), 20, 40, "scheduler.total_iters: 20 there, 40 here"),
+        (lambda o, n: MultiStepLR(o, [n]), 7, 8, "scheduler.milestones.7: 1 there, none here"),
+        (lambda o, n: sequence(o, CosineAnnealingLR(o, n)), 20, 30, "scheduler._schedulers.1.T_max: 20 there, 30 here"),
+        (lambda o, n: LambdaLR(o, WarmUp(n)), 5, 6, "scheduler.lr_lambdas.0.steps: 5 there, 6 here"),
+        (lambda o, n: LambdaLR(o, lambda t: 1 - t / n), 20, 40, r"after 20 steps: \[0.0\] there, \[0.025\] here"),
+        (lambda o, n: sequence(o, LambdaLR(o, lambda t: t / n)), 20, 16, r"rates after 16 steps: \[0.04"),
     ],
-    ids=["Adam", "SGD", "RMSprop", "Adagrad"],
 )
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, optimizer, kind):
-    def train(folder, interrupt=None):
-        model, closure, chosen = problem(dropout=0.4, optimizer=optimizer)
-        closure = closure if interrupt is None else interrupted(closure, interrupt)
-        options = {"checkpoint": folder, "checkpoint_every": 4, "validate": validation(model), "validate_every": 6}
-        history = fit(
-            model, closure, chosen, steps=33, resume=True, scheduler=schedule(chosen, kind), clip_norm=0.5, **options
-        )
-        return weights(model), history, torch.rand(1), chosen.state_dict()["param_groups"]
+def test_a_longer_run_continues_a_shorter_one_with_its_schedule(tmp_path, schedule, length, longer, difference):
+    def train(steps, n, **options):
+        model, closure, optimizer = problem(optimizer=torch.optim.SGD)
+        history = fit(model, closure, optimizer, steps=steps, scheduler=schedule(optimizer, n), **options)
+        return history, weights(model)
 
-    expected = train(tmp_path / "whole")
-    for step in (2, 13, 14, 29):  # before the first checkpoint, and later
-        with pytest.raises(Interrupted):
-            train(tmp_path / "parts", step)
-    state, history, drawn, groups = train(tmp_path / "parts")
-    assert same(state, expected[0])
-    assert history == expected[1]
-    assert torch.equal(drawn, expected[2])  # the global generator is where it would be
-    assert groups == expected[3]
+    train(20, length, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=f"is that of another run.*{difference}"):
+        train(24, longer, checkpoint=tmp_path, resume=True)
+    (history, state), (expected, whole) = train(24, length, checkpoint=tmp_path, resume=True), train(24, length)
+    assert history == expected
+    assert same(state, whole)
+
+
+@pytest.mark.parametrize(("pace", "expected", "looks"), [(0.125, [481, 961, 1000], 22), (8.0, [8, 16, 24, 30], 30)])
+def test_a_checkpoint_is_written_after_every_minute(tmp_path, monkeypatch, pace, expected, looks):
+    """Of quick steps, many pass between two looks at the clock; after each slow one there is a look."""
+    model, closure, optimizer = problem()
+    ticks, seen, written = [], [], []
+    monkeypatch.setattr(training, "monotonic", lambda: seen.append(1) or pace * len(ticks))
+    monkeypatch.setattr(checkpoints, "save", lambda folder, step, tree: written.append(step))
+    options = {"steps": expected[-1], "checkpoint": tmp_path, "checkpoint_seconds": 60}
+    fit(model, lambda step: ticks.append(step) or closure(step), optimizer, **options)
+    assert written == expected
+    assert len(seen) == 1 + looks  # the first when the run begins
 
 
 def test_patience_counts_on_across_a_resumption(tmp_path):
@@ -560,30 +676,6 @@ def test_a_finished_run_is_restored_and_not_continued(tmp_path):
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
-def test_a_longer_run_continues_a_shorter_one(tmp_path):
-    fit(*problem(), steps=7, checkpoint=tmp_path)
-    model, closure, optimizer = problem()
-    history = fit(model, closure, optimizer, steps=11, checkpoint=tmp_path, resume=True)
-    expected, closure, optimizer = problem()
-    assert history == fit(expected, closure, optimizer, steps=11)
-    assert same(weights(model), weights(expected))
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
-    fit(*problem(), steps=4, checkpoint=tmp_path)
-
-    def no_space(*_):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "to_disk", no_space)
-        with pytest.raises(OSError, match="No space left"):
-            fit(*problem(), steps=8, checkpoint=tmp_path, resume=True)
-    model, closure, optimizer = problem()
-    history = fit(model, closure, optimizer, steps=8, checkpoint=tmp_path, resume=True)
-    assert history == fit(*problem(), steps=8)
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(tmp_path):
     """SIGKILL at every stage of writing a checkpoint, and after random times (killable_run.py)."""
@@ -591,7 +683,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(tmp_path
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
     deaths = json.loads(ended.stdout)
-    assert deaths["points"] == 16
+    assert deaths["points"] > 20  # each checkpoint takes nine operations
     assert deaths["random"] > 0
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
     assert len(whole) == 2
@@ -625,6 +717,8 @@ def test_two_processes_train_as_one_with_the_joint_batch(launched):
         assert facts[process]["train_loss"] == pytest.approx(history.train_loss, rel=1e-12)
         for name, value in model.state_dict().items():
             assert torch.allclose(tensors[process][f"branches.{name}"], value, rtol=1e-9, atol=1e-12), name
+        assert torch.allclose(tensors[process]["table"], train_table(None, 1)), "the rows of a sparse embedding"
+        assert facts[process]["idle"], "where no process has a gradient, none appears"
 
 
 def test_the_mean_of_two_gradients_is_the_gradient_of_the_joint_batch():
@@ -637,7 +731,7 @@ def test_the_mean_of_two_gradients_is_the_gradient_of_the_joint_batch():
 def test_two_processes_resume_bit_for_bit_and_agree(launched):
     tensors, _ = launched
     names = [name.removeprefix("whole.") for name in tensors[0] if name.startswith("whole.")]
-    assert "1.running_mean" in names
+    assert {"1.running_mean", "2.mean"} <= set(names)  # the first changes no training, the second does
     for name in names:
         expected = tensors[0][f"whole.{name}"]
         for each in tensors:
@@ -657,20 +751,21 @@ def test_what_the_main_process_validates_counts_in_every_process(launched):
 
 def test_only_the_main_process_writes_and_every_process_is_told_what_is_wrong(launched):
     _, (main, other) = launched
-    assert main["written"] == [3, 6, 9, 12, 3, 6, 9, 12]
-    assert other["written"] == []
+    assert main["written"] == [12, 3, 6, 9, 12, 3, 6, 9, 12]
+    assert main["timed"] == [3, 6, 9, 12]  # by the main process's clock
+    assert other["written"] + other["timed"] == []
     for facts in (main, other):
-        assert facts["there"] == STEPS // 2  # the last checkpoint, as soon as fit returns in either process
+        assert facts["there"] == STEPS  # the last checkpoint, as soon as fit returns in either process
         assert facts["exists"].startswith("FileExistsError: ")
         assert "pass resume=True" in facts["exists"]
-        assert facts["sparse"].startswith("ValueError: several processes cannot average sparse gradients")
+        assert facts["sparse"].startswith("ValueError: several processes average sparse gradients only of modules")
+        assert facts["turns"].startswith("ValueError: the processes returned losses of different groups in one step")
 
 
 def test_one_process_needs_no_launching(tmp_path):
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True)
-    model, closure, optimizer = problem()
-    history = fit(model, closure, optimizer, steps=5, checkpoint=tmp_path, accelerator=accelerator)
+    history = fit(*problem(), steps=5, checkpoint=tmp_path, accelerator=accelerator)
     AcceleratorState._reset_state(reset_partial_state=True)
     assert history == fit(*problem(), steps=5)
     assert checkpoints.exists(tmp_path)
@@ -704,7 +799,7 @@ def test_the_progress_bar_is_quiet_in_continuous_integration(monkeypatch, ci):
     assert ("regression" in terminal.getvalue()) == (not ci)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_between_two_looks_a_gpu_never_waits():
     model = nn.Linear(64, 64, device="cuda")
     x = torch.rand(32, 64, device="cuda")
@@ -715,9 +810,7 @@ def test_between_two_looks_a_gpu_never_waits():
         if step == training.LOOK_EVERY - 1:
             torch.cuda.set_sync_debug_mode("default")
         with runtime.autocast(x.device):
-            loss = model(x).square().mean()
-        loss.backward()
-        return loss.detach()
+            return model(x).square().mean()
 
     try:
         history = fit(model, closure, torch.optim.SGD(model.parameters(), lr=0.1), steps=120, clip_norm=1.0)

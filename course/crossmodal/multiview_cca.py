@@ -30,6 +30,12 @@ class MultiviewCCA:
     Args:
         n_components: number of variates k for each view.
         regularization: ridge :math:`\lambda` added to the variances of every view, in squared units of the data.
+
+    Example:
+        >>> views = torch.randn(3, 100, 4, generator=torch.Generator().manual_seed(0))
+        >>> model = MultiviewCCA(n_components=2).fit(*views)
+        >>> model.correlations.shape, [tuple(z.shape) for z in model.transform(*views)]
+        (torch.Size([2]), [(100, 2), (100, 2), (100, 2)])
     """
 
     def __init__(self, n_components: int, regularization: float = 0.0):

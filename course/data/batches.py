@@ -1,4 +1,4 @@
-"""Batches of a data set by number: which examples a training step sees depends on the seed and the step alone."""
+"""Batches of a data set by number: which examples a training step sees depends only on the seed and the step."""
 
 import torch
 from torch import Tensor
@@ -37,8 +37,8 @@ class Batches:
     def __getitem__(self, step: int) -> Tensor:
         """Batch number ``step``, from 0 on."""
         require_whole("step", step, 0)
-        number, place = divmod(step, self.n // self.size)
+        number, batch = divmod(step, self.n // self.size)
         if self.shuffled[0] != number:
             order = torch.from_numpy(step_generator(self.seed, number).permutation(self.n))
             self.shuffled = number, order.to(self.device)
-        return self.shuffled[1][place * self.size : (place + 1) * self.size]
+        return self.shuffled[1][batch * self.size : (batch + 1) * self.size]

@@ -4,23 +4,23 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from course.data.location import PART, cache_folder, own_folder
 from course.data.registry import REGISTRY, Entry, entry, load, size
-from course.data.sets import DataError, LabelledSet
+from course.data.sets import DataError
 
 
-def place(found: Entry) -> str:
+def where(found: Entry) -> str:
     """Where a data set is: ``embedded``, ``$COURSE_DATA``, ``cache``, ``incomplete`` or ``absent``."""
     if found.kind == "embedded":
         return "embedded"
     if own_folder(found.name) is not None:
         return "$COURSE_DATA"
-    there = [(cache_folder(found.name) / file.name).exists() for file in found.files]
+    there = [(cache_folder(found.name) / file.path).exists() for file in found.files]
     if all(there):
         return "cache"
-    parts = (cache_folder(found.name) / f"{file.name}{PART}" for file in found.files)
+    parts = (cache_folder(found.name) / f"{file.path}{PART}" for file in found.files)
     return "incomplete" if any(there) or any(part.exists() for part in parts) else "absent"
 
 
@@ -29,7 +29,7 @@ def list_sets(options: argparse.Namespace) -> int:
     rows = [("name", "kind", "where", "download", "licence")]
     for found in REGISTRY.values():
         download = size(found.bytes) if found.files else "-"
-        rows.append((found.name, found.kind, place(found), download, found.licence))
+        rows.append((found.name, found.kind, where(found), download, found.licence))
     print(aligned(rows))
     print(f"\nCOURSE_DATA: {os.environ.get('COURSE_DATA') or 'not set'}\ncache:       {cache_folder('x').parent}")
     return 0
@@ -88,38 +88,18 @@ def verify_sets(options: argparse.Namespace) -> int:
     chosen = [entry(name) for name in options.names]
     failures = 0
     for found in chosen or REGISTRY.values():
-        if not chosen and place(found) in ("absent", "incomplete"):
-            print(f"-     {found.name:10}  {place(found)}: course data fetch {found.name}")
+        if not chosen and where(found) in ("absent", "incomplete"):
+            print(f"-     {found.name:10}  {where(found)}: course data fetch {found.name}")
             continue
         started = time.perf_counter()
         try:
-            what = contents(load(found.name))
+            data = load(found.name)
         except DataError as error:
             failures += 1
             print(f"FAIL  {found.name:10}  {error}")
         else:
-            print(f"OK    {found.name:10}  {what} ({place(found)}, {time.perf_counter() - started:.1f} s)")
+            print(f"OK    {found.name:10}  {data} ({where(found)}, {time.perf_counter() - started:.1f} s)")
     return int(failures > 0)
-
-
-def contents(data: object) -> str:
-    """What was loaded, in a few words."""
-    if isinstance(data, LabelledSet):
-        return f"{len(data):,} examples of {len(data.classes):,} classes, {list(data.x.shape[1:])} {data.x.dtype}"
-    return type(data).__name__
-
-
-def answered(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """The action with a DataError as one line on standard error and exit status 1."""
-
-    def run(options: argparse.Namespace) -> int:
-        try:
-            return action(options)
-        except DataError as error:
-            print(f"course: {error}", file=sys.stderr)
-            return 1
-
-    return run
 
 
 def add_parser(subparsers) -> None:
@@ -127,11 +107,11 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser("data", help="list, fetch and verify data sets")
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
     listing = actions.add_parser("list", help="all data sets, and where they are")
-    listing.set_defaults(run=answered(list_sets))
+    listing.set_defaults(run=list_sets)
     fetching = actions.add_parser("fetch", help="download a real data set from its owner, after asking")
     fetching.add_argument("name", help="as `course data list` names it")
     fetching.add_argument("--yes", action="store_true", help="agree to licence and size without being asked")
-    fetching.set_defaults(run=answered(fetch_set))
+    fetching.set_defaults(run=fetch_set)
     verifying = actions.add_parser("verify", help="read data sets to the end and compare with what they should hold")
     verifying.add_argument("names", nargs="*", metavar="name", help="default: all that are on this machine")
-    verifying.set_defaults(run=answered(verify_sets))
+    verifying.set_defaults(run=verify_sets)

@@ -1,4 +1,5 @@
-"""Fetching a real data set from its owner: resumed where it was cut, tried again, and never half-way in place.
+"""Fetching a real data set from its owner: resumed where it was cut, tried again, and under its own name only when
+it is complete.
 
 A download grows in ``<file>.part``, which nothing ever reads but the next attempt. Only when it is complete and its
 checksum is right does it get its name, in one atomic step; so a kill at any moment leaves a good file or a part to go
@@ -65,7 +66,7 @@ def fetch(entry: Entry, *, patience: Patience = Patience(), report: Callable[[st
 
     Raises:
         DataError: if the set has nothing to fetch, or a file is not to be had: no network, no such file, an owner too
-            slow, a wrong checksum, a full disk. What is in place then is complete and right.
+            slow, a wrong checksum, a full disk. The files that have their names then are complete and right.
     """
     if not entry.files:
         raise DataError(
@@ -90,17 +91,18 @@ def fetch(entry: Entry, *, patience: Patience = Patience(), report: Callable[[st
 
 def fetch_file(file: RemoteFile, folder: Path, patience: Patience, report: Callable[[str], None]) -> None:
     """Bring one file into ``folder``, with the right checksum or not at all."""
-    target, part = folder / file.name, folder / f"{file.name}{PART}"
+    target, part = folder / file.path, folder / f"{file.path}{PART}"
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         if md5(target) == file.md5:
-            report(f"{file.name}: already there, checksum right")
+            report(f"{file.path}: already there, checksum right")
             return
-        report(f"{file.name}: there, but its checksum is wrong; fetching it again")
+        report(f"{file.path}: there, but its checksum is wrong; fetching it again")
         target.unlink()
     resumed = part.exists()
     found = transfer_and_sum(file, part, patience)
     if found != file.md5 and resumed:  # the part may have been what was wrong
-        report(f"{file.name}: what was there from an earlier attempt was damaged; fetching it from the beginning")
+        report(f"{file.path}: what was there from an earlier attempt was damaged; fetching it from the beginning")
         found = transfer_and_sum(file, part, patience)
     if found != file.md5:
         raise DataError(
@@ -109,7 +111,7 @@ def fetch_file(file: RemoteFile, folder: Path, patience: Patience, report: Calla
             "changed the file: try again on another network, or put the files into a folder of your own (COURSE_DATA)"
         )
     part.replace(target)
-    report(f"{file.name}: {size(target.stat().st_size)}, checksum right")
+    report(f"{file.path}: {size(target.stat().st_size)}, checksum right")
 
 
 def transfer_and_sum(file: RemoteFile, part: Path, patience: Patience) -> str:
@@ -200,7 +202,7 @@ def write(answer: requests.Response, file: RemoteFile, part: Path, start: int) -
     announced = answer.raw.length_remaining
     total = None if announced is None else start + announced
     limit = max(2 * file.bytes, 1 << 20)  # an endless answer must not fill the disk
-    bar = runtime.progress(total=total, initial=start, unit="B", unit_scale=True, desc=file.name)
+    bar = runtime.progress(total=total, initial=start, unit="B", unit_scale=True, desc=file.path)
     with bar, part.open("ab") as stream:
         stream.truncate(start)
         while chunk := answer.raw.read1(CHUNK, decode_content=False):  # what is there; iter_content waits for all of it

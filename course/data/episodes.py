@@ -26,6 +26,12 @@ class Episode:
         support_y: their targets, ``[T, N * K]`` class numbers 0 to N - 1, or ``[T, K, ...]`` values.
         query_x: examples to be judged by, ``[T, queries, ...]``.
         query_y: their targets.
+
+    Example:
+        >>> x, y = torch.zeros(2, 5, 1), torch.zeros(2, 5, 1)  # 2 tasks with 5 points each: 3 to learn from
+        >>> episode = Episode(x[:, :3], y[:, :3], x[:, 3:], y[:, 3:])
+        >>> episode.tasks, episode.query_x.shape
+        (2, torch.Size([2, 2, 1]))
     """
 
     support_x: Tensor
@@ -57,11 +63,16 @@ class EpisodeSampler:
         seed: the seed of the whole sequence. The choice is made on the CPU, so that it is the same on every device.
         device: where the episodes lie; ``None`` leaves the data where they are.
 
-    ``uint8`` examples come out as ``float32`` from 0 to 1, others as they are.
-
     Raises:
         DataError: if the set has fewer than ``n_way`` classes, or a class fewer than ``k_shot + n_query`` examples.
         ValueError: if a size is not a positive whole number.
+
+    Example:
+        >>> names, y = ("a", "b", "c"), torch.arange(3).repeat_interleave(4)
+        >>> data = LabelledSet(torch.rand(12, 8000), y, names, names, "sounds of one second")
+        >>> episode = EpisodeSampler(data, n_way=2, k_shot=1, n_query=3, tasks=5)[0]
+        >>> episode.support_x.shape, episode.query_y.shape
+        (torch.Size([5, 2, 8000]), torch.Size([5, 6]))
     """
 
     def __init__(
@@ -79,15 +90,15 @@ class EpisodeSampler:
         for name, value in sizes.items():
             require_whole(name, value)
         self.n_way, self.k_shot, self.n_query, self.tasks, self.seed = n_way, k_shot, n_query, tasks, seed
-        self.x = data.x if device is None else data.x.to(device)
+        self.data = data if device is None else data.to(device)
         labels = data.y.cpu()
         self.counts = torch.bincount(labels, minlength=len(data.classes))
         self.require_enough(data)
         by_class = labels.argsort(stable=True).split(self.counts.tolist())
         self.members = nn.utils.rnn.pad_sequence(by_class, batch_first=True, padding_value=-1)  # [classes, largest]
         one_of_each = torch.arange(n_way)
-        self.support_y = one_of_each.repeat_interleave(k_shot).expand(tasks, -1).to(self.x.device)
-        self.query_y = one_of_each.repeat_interleave(n_query).expand(tasks, -1).to(self.x.device)
+        self.support_y = one_of_each.repeat_interleave(k_shot).expand(tasks, -1).to(self.data.x.device)
+        self.query_y = one_of_each.repeat_interleave(n_query).expand(tasks, -1).to(self.data.x.device)
 
     def require_enough(self, data: LabelledSet) -> None:
         """Raise DataError if no task, or not every task, can be drawn."""
@@ -111,7 +122,8 @@ class EpisodeSampler:
         if number < 0:
             raise IndexError(f"episodes are numbered from 0 on without end, got {number}")
         support, query = self.indices(number)
-        return Episode(self.take(support), self.support_y.clone(), self.take(query), self.query_y.clone())
+        support_x, query_x = self.data.examples(support), self.data.examples(query)
+        return Episode(support_x, self.support_y.clone(), query_x, self.query_y.clone())
 
     def indices(self, number: int) -> tuple[Tensor, Tensor]:
         """Positions in the data set of an episode's support ``[T, N * K]`` and query ``[T, N * n_query]`` examples."""
@@ -126,10 +138,3 @@ class EpisodeSampler:
         chosen = of_members.topk(self.k_shot + self.n_query).indices
         support, query = members.gather(-1, chosen).split([self.k_shot, self.n_query], dim=-1)
         return support.flatten(1), query.flatten(1)
-
-    def take(self, positions: Tensor) -> Tensor:
-        """The examples at ``positions``, gathered on the device of the data."""
-        flat = positions.flatten().to(self.x.device, non_blocking=True)
-        examples = self.x.index_select(0, flat).unflatten(0, positions.shape)
-        # not examples / 255: a division that also changes the type is 25 times slower
-        return examples.float().div_(255) if examples.dtype == torch.uint8 else examples

@@ -71,6 +71,7 @@ def load_glyphs(split: str | None = None) -> LabelledSet:
         classes=tuple(unicodedata.name(character) for character in text),
         groups=tuple(script_of(character) for character in text),
         name="glyphs" if split is None else f"glyphs ({split})",
+        full=255,
     )
 
 
@@ -154,8 +155,8 @@ def drawing(font: ImageFont.FreeTypeFont, character: str) -> Tensor:
     scale = BOX / max(ink.size)
     width, height = (max(1, round(scale * side)) for side in ink.size)
     canvas = Image.new("L", (CANVAS, CANVAS))
-    place = ((CANVAS - width) // 2, (CANVAS - height) // 2)
-    canvas.paste(ink.resize((width, height), Image.Resampling.BILINEAR), place)
+    corner = ((CANVAS - width) // 2, (CANVAS - height) // 2)
+    canvas.paste(ink.resize((width, height), Image.Resampling.BILINEAR), corner)
     return torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8).view(CANVAS, CANVAS)
 
 

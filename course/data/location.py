@@ -1,6 +1,6 @@
 """Where the files of a real data set lie: the reader's own folder first, then the cache of ``course data fetch``.
 
-``$COURSE_DATA/<name>/`` is the reader's and is only ever read. The cache is ``$COURSE_CACHE`` or the place that the
+``$COURSE_DATA/<name>/`` is the reader's and is only ever read. The cache is ``$COURSE_CACHE`` or the folder that the
 operating system gives to caches.
 """
 
@@ -56,7 +56,7 @@ def locate(name: str) -> Path:
 
 def fetched(folder: Path) -> bool:
     """Whether a folder of the cache holds more than the lock and the unfinished downloads of a fetch that failed."""
-    return folder.is_dir() and any(path.name != LOCK and path.suffix != PART for path in folder.iterdir())
+    return any(path.is_file() and path.name != LOCK and path.suffix != PART for path in folder.rglob("*"))
 
 
 def remedy(name: str) -> str:

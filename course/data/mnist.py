@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from course.arguments import require_whole
-from course.data.location import locate, remedy
-from course.data.sets import DataError, LabelledSet
+from course.data.location import locate
+from course.data.sets import Damaged, LabelledSet
 
 COUNTS = {"train": 60_000, "t10k": 10_000}
 SIDE = 28
@@ -31,7 +31,7 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
         Examples ``uint8 [n, 1, 28, 28]`` with 255 for full ink, classes ``0`` to ``9``, in the order of the files.
 
     Raises:
-        DataError: if files are missing, damaged, or not MNIST's.
+        Damaged: if files are missing, damaged, or not MNIST's.
         ValueError: if ``validation`` is out of its range, or 0 when the split ``validation`` is wanted.
     """
     require_whole("validation", validation, 0, COUNTS["train"] - 1)
@@ -51,7 +51,7 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
     elif split == "validation":
         x, y = x[border:], y[border:]
     digits = tuple("0123456789")
-    return LabelledSet(x, y, digits, digits, "mnist" if split is None else f"mnist ({split})")
+    return LabelledSet(x, y, digits, digits, "mnist" if split is None else f"mnist ({split})", full=255)
 
 
 def read_part(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,9 +59,7 @@ def read_part(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     images = read_idx(folder, f"{part}-images-idx3-ubyte", (COUNTS[part], SIDE, SIDE))
     labels = read_idx(folder, f"{part}-labels-idx1-ubyte", (COUNTS[part],))
     if labels.max() > 9:
-        raise DataError(
-            f"{folder / part}-labels-idx1-ubyte holds the label {labels.max()}, expected 0 to 9: {remedy('mnist')}"
-        )
+        raise Damaged(f"{folder / part}-labels-idx1-ubyte holds the label {labels.max()}, expected 0 to 9")
     return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
 
 
@@ -72,21 +70,21 @@ def read_idx(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
     32-bit number, then the numbers.
 
     Raises:
-        DataError: if the file is missing, damaged, or does not hold bytes of the expected ``shape``.
+        Damaged: if the file is missing, damaged, or does not hold bytes of the expected ``shape``.
     """
     path = next((path for path in (folder / f"{name}.gz", folder / name) if path.exists()), None)
     if path is None:
-        raise DataError(f"{folder / name}.gz is missing: {remedy('mnist')}")
+        raise Damaged(f"{folder / name}.gz is missing")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged or cut short ({error}): {remedy('mnist')}") from error
+        raise Damaged(f"{path} is damaged or cut short ({error})") from error
     head = bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(length.to_bytes(4, "big") for length in shape)
     length = len(head) + int(np.prod(shape))
     if content[: len(head)] != head or len(content) != length:
-        raise DataError(
+        raise Damaged(
             f"{path} holds {len(content):,} bytes that begin with {content[: len(head)].hex()}, "
             f"expected {length:,} bytes that begin with {head.hex()} "
-            f"(unsigned bytes, {' × '.join(map(str, shape))}): {remedy('mnist')}"
+            f"(unsigned bytes, {' × '.join(map(str, shape))})"
         )
     return np.frombuffer(content, dtype=np.uint8, offset=len(head)).reshape(shape).copy()

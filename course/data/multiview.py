@@ -5,12 +5,37 @@ analysis* (2005).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from course.arguments import require_whole
-from course.data.sets import PairedViews
+from course.data.sets import Pairs
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class GaussianPairs(Pairs):
+    """Pairs of vectors, with the truth about the population that they were drawn from.
+
+    Attributes:
+        correlations: the true canonical correlations, ``[min(p, q)]``, descending.
+        x_weights: the true canonical directions of x ``[n, p]``: ``[p, min(p, q)]``.
+        y_weights: those of y ``[n, q]``: ``[q, min(p, q)]``.
+
+    Example:
+        >>> multiview(n=500, p=3, q=4, correlations=[0.5, 0.25])
+        GaussianPairs('multiview', x=[500, 3] float64, y=[500, 4] float64, correlations 0.5, 0.25, 0)
+    """
+
+    correlations: Tensor
+    x_weights: Tensor
+    y_weights: Tensor
+
+    def __repr__(self) -> str:
+        largest = ", ".join(f"{rho:.3g}" for rho in self.correlations[:3].tolist())
+        more = ", …" if len(self.correlations) > 3 else ""
+        return f"{super().__repr__()[:-1]}, correlations {largest}{more})"
 
 
 def multiview(
@@ -21,7 +46,7 @@ def multiview(
     *,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
-) -> PairedViews:
+) -> GaussianPairs:
     r"""Draw ``n`` pairs from a population with the given canonical correlations.
 
     .. math:: x = A^\top u, \quad y = B^\top v, \qquad u \sim \mathcal N(0, I_p), \quad v \sim \mathcal N(0, I_q), \quad
@@ -54,8 +79,9 @@ def multiview(
     v = torch.randn(n, q, generator=generator, dtype=torch.float64)
     k = len(rho)
     v[:, :k] = rho * u[:, :k] + (1 - rho**2).sqrt() * v[:, :k]
-    weights = (torch.linalg.inv(mix)[:, :k] for mix in (mix_x, mix_y))
-    return PairedViews(*(part.to(dtype) for part in (u @ mix_x, v @ mix_y, rho, *weights)))
+    parts = {"x": u @ mix_x, "y": v @ mix_y, "correlations": rho}
+    parts |= {"x_weights": torch.linalg.inv(mix_x)[:, :k], "y_weights": torch.linalg.inv(mix_y)[:, :k]}
+    return GaussianPairs(name="multiview", **{part: tensor.to(dtype) for part, tensor in parts.items()})
 
 
 def mixing(size: int, generator: torch.Generator) -> Tensor:

@@ -16,25 +16,17 @@ from PIL import Image
 
 from course import runtime
 from course.arguments import require_whole
-from course.data.location import locate, remedy
-from course.data.sets import DataError, LabelledSet
+from course.data.location import locate
+from course.data.pictures import BROKEN as BROKEN_PICTURE
+from course.data.sets import Damaged, LabelledSet
 
 SIDE = 105  # pixels of an original drawing, in both directions
 DRAWERS = 20
 PARTS = {"images_background": (30, 964), "images_evaluation": (20, 659)}  # alphabets, characters
 BY_CHARACTER = {"train": (0, 1100), "validation": (1100, 1200), "test": (1200, 1623)}
 TRAIN_ALPHABETS = 25  # of the 30 background alphabets; the other 5 are for validation
-# What a damaged PNG or zip file makes Pillow and zipfile raise; RuntimeError is for a flag that says `encrypted`.
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    zlib.error,
-    BadZipFile,
-    Image.DecompressionBombError,
-)
+# What a damaged zip file or picture in it makes zipfile and Pillow raise; RuntimeError: a flag that says `encrypted`.
+BROKEN = (*BROKEN_PICTURE, RuntimeError, zlib.error, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -58,14 +50,14 @@ class Part:
     def __init__(self, folder: Path, name: str):
         self.name, archive, unpacked = name, folder / f"{name}.zip", folder / name
         if not archive.exists() and not unpacked.is_dir():
-            raise DataError(f"{archive} is missing, and so is the unpacked folder {unpacked}: {remedy('omniglot')}")
+            raise Damaged(f"{archive} is missing, and so is the unpacked folder {unpacked}")
         self.path = archive if archive.exists() else unpacked
         self.archive: ZipFile | None = None
         if self.path == archive:
             try:
                 self.archive = ZipFile(archive)
             except BROKEN as error:
-                raise DataError(f"{archive} is damaged or cut short ({error}): {remedy('omniglot')}") from error
+                raise Damaged(f"{archive} is damaged or cut short ({error})") from error
 
     def files(self) -> list[str]:
         """The names of its pictures, ``images_background/<alphabet>/<character>/<file>.png``."""
@@ -82,10 +74,7 @@ class Part:
         for file in self.files():
             parts = file.split("/")
             if len(parts) != 4 or parts[0] != self.name:
-                raise DataError(
-                    f"{self.path} holds {file}; expected {self.name}/<alphabet>/<character>/<file>.png: "
-                    + remedy("omniglot")
-                )
+                raise Damaged(f"{self.path} holds {file}; expected {self.name}/<alphabet>/<character>/<file>.png")
             found.setdefault((parts[1], parts[2]), []).append(file)
         alphabets, characters = PARTS[self.name]
         counts = (len({alphabet for alphabet, _ in found}), len(found), sum(map(len, found.values())))
@@ -93,10 +82,9 @@ class Part:
         uneven = [f"{'/'.join(key)} with {len(files)}" for key, files in found.items() if len(files) != DRAWERS]
         if counts != expected or uneven:
             detail = f" ({', '.join(uneven[:3])}{', …' if len(uneven) > 3 else ''})" if uneven else ""
-            raise DataError(
+            raise Damaged(
                 "{} holds {:,} alphabets, {:,} characters and {:,} pictures{}; ".format(self.path, *counts, detail)
-                + "expected {:,}, {:,} and {:,}, 20 of each character: ".format(*expected)
-                + remedy("omniglot")
+                + "expected {:,}, {:,} and {:,}, 20 of each character".format(*expected)
             )
         return [Character(self, *key, tuple(files)) for key, files in found.items()]
 
@@ -107,13 +95,11 @@ class Part:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 pixels = np.asarray(image.convert("1"))
         except BROKEN as error:
-            raise DataError(
-                f"{self.path}: the picture {file} cannot be read ({error}): {remedy('omniglot')}"
-            ) from error
+            raise Damaged(f"{self.path}: the picture {file} cannot be read ({error})") from error
         if pixels.shape != (SIDE, SIDE):
-            raise DataError(
+            raise Damaged(
                 f"{self.path}: the picture {file} has {pixels.shape[1]} × {pixels.shape[0]} pixels, "
-                f"expected {SIDE} × {SIDE}: {remedy('omniglot')}"
+                f"expected {SIDE} × {SIDE}"
             )
         return ~pixels
 
@@ -138,7 +124,7 @@ def load_omniglot(
         a class is its alphabet.
 
     Raises:
-        DataError: if files are missing, damaged, or not what Omniglot consists of.
+        Damaged: if files are missing, damaged, or not what Omniglot consists of.
         ValueError: if an argument is out of its range.
     """
     require_whole("size", size, 1, SIDE)
@@ -162,7 +148,7 @@ def load_omniglot(
         groups *= 4
     y = torch.arange(len(classes)).repeat_interleave(DRAWERS)
     name = "omniglot" if split is None else f"omniglot ({split})"
-    return LabelledSet(pictures.reshape(-1, 1, size, size), y, tuple(classes), tuple(groups), name)
+    return LabelledSet(pictures.reshape(-1, 1, size, size), y, tuple(classes), tuple(groups), name, full=255)
 
 
 def selected(folder: Path, split: str | None, split_by: str) -> list[Character]:

@@ -6,12 +6,14 @@ this registry.
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from course.data.sets import DataError
+from course.data.location import remedy
+from course.data.sets import Damaged, DataError
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,19 @@ class RemoteFile:
         url: the address.
         md5: the checksum of the file as its owner gives it out, in hexadecimal.
         bytes: its size.
+        path: where it lies in the folder of its set, such as ``english/train_text.txt``; by default the last part of
+            the address.
     """
 
     url: str
     md5: str
     bytes: int
+    path: str = ""
 
-    @property
-    def name(self) -> str:
-        """The last part of the address; the file has this name on disk too."""
-        return self.url.rsplit("/", 1)[-1]
+    def __post_init__(self):
+        object.__setattr__(self, "path", self.path or self.url.rsplit("/", 1)[-1])
+        if not re.fullmatch(r"(\w[\w.+-]*/)*\w[\w.+-]*", self.path):
+            raise ValueError(f"{self.path!r} is no safe path within a folder, as english/train_text.txt is: pass path=")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Entry:
     loader: str
     splits: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+
+    def __post_init__(self):
+        paths = [file.path for file in self.files]
+        if len(set(paths)) < len(paths):
+            raise ValueError(f"{self.name}: two files have the same path, give each its own: {', '.join(paths)}")
 
     @property
     def bytes(self) -> int:
@@ -155,7 +165,7 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
 
     Returns:
         A :class:`~course.data.LabelledSet`; for ``sinusoids`` :class:`~course.data.SinusoidTasks`, for ``multiview``
-        :class:`~course.data.PairedViews`.
+        :class:`~course.data.GaussianPairs`.
 
     Raises:
         DataError: if there is no such set, or its files are missing or damaged.
@@ -167,11 +177,20 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
     if split is not None and split not in found.splits:
         raise ValueError(f"{name} has no split {split!r}; {suggestion(split, found.splits)}")
     function = found.function()
-    known = [parameter for parameter in inspect.signature(function).parameters if parameter != "split"]
+    require_options(name, options, [option for option in inspect.signature(function).parameters if option != "split"])
+    if found.splits:
+        options["split"] = split
+    try:
+        return function(**options)
+    except Damaged as error:
+        raise DataError(f"{error}: {remedy(name)}") from error
+
+
+def require_options(owner: str, options: dict[str, Any], known: Sequence[str]) -> None:
+    """Raise ValueError, with a suggestion, if one of the ``options`` is not ``known``."""
     for option in options:
         if option not in known:
-            raise ValueError(f"{name} has no option {option!r}; {suggestion(option, known)}")
-    return function(split=split, **options) if found.splits else function(**options)
+            raise ValueError(f"{owner} has no option {option!r}; {suggestion(option, known)}")
 
 
 def suggestion(word: object, known: Sequence[str]) -> str:

@@ -24,6 +24,10 @@ class SinusoidTasks:
         phase: range of the phase φ in radians, uniform.
         x: range of the inputs, uniform.
         noise: standard deviation of ε, the Gaussian noise of each target; the paper has none.
+
+    Example:
+        >>> SinusoidTasks().sampler(k_shot=5, n_query=10, tasks=4)[0].query_x.shape
+        torch.Size([4, 10, 1])
     """
 
     amplitude: tuple[float, float] = (0.1, 5.0)

@@ -53,7 +53,7 @@ def take_in(options: argparse.Namespace) -> tuple[list, int]:
     for note in result.notes:
         print(note)
     for problem in result.problems:
-        print(f"course grade: {problem}", file=sys.stderr)
+        print(f"course: {problem}", file=sys.stderr)
     found = result.submissions
     print(f"{len(found)} submission{'s' * (len(found) != 1)} in {course.grading / 'collected'}", flush=True)
     return found, int(bool(result.problems))
@@ -88,7 +88,7 @@ def do_run(options: argparse.Namespace) -> int:
     if not options.no_sandbox:
         sandbox.check(limits)
     else:
-        print("course grade: without a sandbox: submissions run with your rights", file=sys.stderr)
+        print("course: without a sandbox: submissions run with your rights", file=sys.stderr)
     with run.locked(course):
         release(course)
         given, status = take_in(options) if options.paths else (None, 0)
@@ -142,22 +142,6 @@ def do_export(options: argparse.Namespace) -> int:
     return 0
 
 
-def guarded(action):
-    """Turn an error that the instructor can put right into one line."""
-
-    def run(options: argparse.Namespace) -> int:
-        from .layout import GradingError
-        from .sandbox import SandboxError
-
-        try:
-            return action(options)
-        except (GradingError, SandboxError) as error:
-            print(f"course grade: {error}", file=sys.stderr)
-            return 2
-
-    return run
-
-
 def positive(text: str) -> int:
     """A whole number above zero, from the command line."""
     if not text.isdigit() or int(text) == 0:
@@ -182,11 +166,11 @@ def add_parser(subparsers) -> None:
 
     step = steps.add_parser("release", parents=[common], help="write the students' notebooks and fill the gradebook")
     step.add_argument("--to", type=Path, metavar="FOLDER", help="write them here, too")
-    step.set_defaults(run=guarded(do_release))
+    step.set_defaults(run=do_release)
 
     step = steps.add_parser("collect", parents=[common, who], help="copy submissions to one place")
     step.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of submissions")
-    step.set_defaults(run=guarded(do_collect))
+    step.set_defaults(run=do_collect)
 
     limits = Limits()
     step = steps.add_parser("run", parents=[common, who], help="grade what was collected (and PATH, when given)")
@@ -202,12 +186,12 @@ def add_parser(subparsers) -> None:
     step.add_argument(
         "--memory-mib", type=positive, default=limits.memory_mib, help=f"for one submission's process {default}"
     )
-    step.set_defaults(run=guarded(do_run))
+    step.set_defaults(run=do_run)
 
     step = steps.add_parser("feedback", parents=[common], help="write an HTML page for each graded submission")
-    step.set_defaults(run=guarded(do_feedback))
+    step.set_defaults(run=do_feedback)
 
     step = steps.add_parser("export", parents=[common], help="write the grades of every task as CSV")
     step.add_argument("file", nargs="?", type=Path, help="the file (default: standard output)")
     step.add_argument("--totals", action="store_true", help="one line for each student and chapter")
-    step.set_defaults(run=guarded(do_export))
+    step.set_defaults(run=do_export)

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from course.errors import CourseError
 
-class GradingError(RuntimeError):
+
+class GradingError(CourseError):
     """Something that the instructor can put right; the message says how."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, order=True)

@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from course.errors import CourseError
+
 PACKAGE = Path(__file__).resolve().parent.parent
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # Of /etc only what the loader, the clock, fonts and user names need: the rest may hold secrets.
@@ -35,8 +37,10 @@ MIB = 2**20
 NOBODY = 61_184  # first of the ids that systemd, too, lends to processes that own nothing
 
 
-class SandboxError(RuntimeError):
+class SandboxError(CourseError):
     """The machine cannot build the sandbox; the message says what to install or allow."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True)

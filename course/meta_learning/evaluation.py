@@ -25,6 +25,13 @@ class Evaluation:
         interval95: half the width of the interval, :eq:`maml-interval`.
         n: the number of tasks.
         values: one number for each task, ``[n]`` on the CPU, for paired comparisons of two learners.
+
+    Example:
+        >>> from course.data import SinusoidTasks
+        >>> waves = SinusoidTasks(amplitude=(2, 2)).sampler(k_shot=10, n_query=10, tasks=50)
+        >>> result = evaluate(lambda episode: torch.zeros_like(episode.query_y), waves, tasks=200, loss=F.mse_loss)
+        >>> result.metric, round(result.mean), result.n, result.values.shape
+        ('loss', 2, 200, torch.Size([200]))
     """
 
     metric: str

@@ -8,90 +8,91 @@ Nichol, Achiam and Schulman, *On first-order meta-learning algorithms* (2018) fo
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call
 
-from course import training
+from course.arguments import require_whole
 from course.data import Episode
-from course.meta_learning.config import MAMLConfig
-from course.meta_learning.evaluation import Evaluation, evaluate, task_scores
-from course.meta_learning.stacked import Loss, Params, stacked_adapt, stacked_call, stacked_copies, stacked_query_loss
-from course.meta_learning.ways import (
-    CHUNK,
-    mapped_gradient,
-    parts_of,
+from course.meta_learning.adaptation import (
+    Loss,
+    Params,
+    Rates,
+    adapt,
+    learnable,
+    query_loss,
+    rates_by_name,
     require_adaptable,
-    require_episode,
-    tasks_of,
-    way_to_run,
 )
-
-__all__ = [
-    "MAML", "Evaluation", "MAMLConfig", "Reptile", "adapt", "adapt_each", "adapted_predictions", "call_each",
-    "meta_gradient", "meta_loss", "query_loss", "stacked_query_loss",
-]  # fmt: skip
+from course.meta_learning.learner import KnownGradient, MetaLearner
+from course.meta_learning.ways import CHUNK, adapted_predictions, require_episode, tasks_of, way_to_run
 
 
-def adapt(
-    model: nn.Module,
-    params: Params,
-    x: Tensor,
-    y: Tensor,
-    *,
-    loss: Loss,
-    lr: float,
-    steps: int,
-    first_order: bool = False,
-) -> Params:
-    r"""The inner loop: ``steps`` steps of gradient descent on one small data set.
+@dataclass(frozen=True)
+class MAMLConfig:
+    """Settings of MAML and of its training run; see :meth:`quick` and :meth:`full` for two sets that work.
 
-    .. math:: \theta_{k+1} = \theta_k - \alpha \nabla_\theta \mathcal{L}_S(\theta_k), \qquad \theta_0 = \theta
-
-    This is :eq:`maml-inner-step`. The result is a differentiable function of ``params``.
-
-    Args:
-        model: any module without state of its own (see *Raises*).
-        params: the starting point :math:`\theta`, by name; parameters not named keep the module's values.
-        x, y: the support set, ``[n, ...]`` and ``[n, ...]``.
-        loss: maps predictions and targets to a scalar.
-        lr: the inner learning rate :math:`\alpha`.
-        steps: number of inner steps K; 0 returns ``params``.
-        first_order: treat the inner gradients as constants, so that the outer derivative
-            of the result is the identity (:eq:`maml-first-order`).
-
-    Returns:
-        The adapted parameters :math:`\theta_K`; ``params`` is left as it was.
+    Attributes:
+        inner_lr: step size α of the inner loop.
+        inner_steps: inner steps K while training; 0 makes it training on all tasks jointly.
+        test_steps: inner steps when a finished model meets a new task.
+        outer_lr: step size of the outer optimiser.
+        meta_batch: tasks per outer step.
+        iterations: outer steps.
+        first_order: drop the second derivatives.
+        filters: filters of each convolution of :class:`course.representation.cnn.Conv4`.
 
     Raises:
-        ValueError: if a batch normalisation in training mode keeps running averages, which would mix the tasks; if
-            ``params`` names what the model does not have; if ``steps`` is negative.
+        ValueError: if a rate is not positive, or a number of steps, tasks or filters is not a whole number in range.
+
+    Example:
+        >>> MAMLConfig.full(n_way=20).inner_steps, MAMLConfig(inner_lr=0.1, meta_batch=8).inner_steps
+        (5, 1)
     """
-    require_adaptable(model, params, steps)
 
-    def support_loss(params: Params) -> Tensor:
-        return loss(functional_call(model, params, (x,)), y)
+    inner_lr: float = 0.4
+    inner_steps: int = 1
+    test_steps: int = 3
+    outer_lr: float = 1e-3
+    meta_batch: int = 32
+    iterations: int = 60_000
+    first_order: bool = False
+    filters: int = 64
 
-    for _ in range(steps):
-        gradients = grad(support_loss)(params)
-        if first_order:
-            gradients = {name: gradient.detach() for name, gradient in gradients.items()}
-        params = {name: value - lr * gradients[name] for name, value in params.items()}
-    return params
+    def __post_init__(self):
+        for name in ("inner_lr", "outer_lr"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} is a step size and must be positive and finite, got {value!r}")
+        least = {"inner_steps": 0, "test_steps": 0, "meta_batch": 1, "iterations": 1, "filters": 1}
+        for name, low in least.items():
+            require_whole(name, getattr(self, name), low)
+
+    @classmethod
+    def quick(cls) -> "MAMLConfig":
+        """One or two minutes on a laptop's CPU: fewer filters, tasks and iterations, a larger outer rate."""
+        return cls(test_steps=1, outer_lr=3e-3, meta_batch=4, iterations=1_000, filters=16)
+
+    @classmethod
+    def full(cls, n_way: int = 5) -> "MAMLConfig":
+        """The paper's setting for Omniglot, for 5-way or 20-way tasks.
+
+        Raises:
+            ValueError: for any other number of classes.
+        """
+        if n_way == 5:
+            return cls()
+        if n_way == 20:
+            return cls(inner_lr=0.1, inner_steps=5, test_steps=5, meta_batch=16)
+        raise ValueError(f"the paper has settings for 5-way and 20-way tasks, not for {n_way}-way: use MAMLConfig(...)")
 
 
 def meta_loss(
-    model: nn.Module,
-    params: Params,
-    episode: Episode,
-    *,
-    loss: Loss,
-    lr: float,
-    steps: int,
-    first_order: bool = False,
+    model: nn.Module, params: Params, episode: Episode, *, loss: Loss, lr: Rates, steps: int, first_order: bool = False
 ) -> Tensor:
     r"""The outer objective, as it is written: the mean query loss of the adapted models.
 
@@ -109,26 +110,18 @@ def meta_loss(
     return torch.stack([query_loss(model, params, *task, **inner) for task in tasks_of(episode)]).mean()
 
 
-def query_loss(
-    model: nn.Module, params: Params, x: Tensor, y: Tensor, query_x: Tensor, query_y: Tensor, *, loss: Loss, **inner
-) -> Tensor:
-    """One term of :func:`meta_loss`: adapt to the support set, return the loss on the query set."""
-    adapted = adapt(model, params, x, y, loss=loss, **inner)
-    return loss(functional_call(model, adapted, (query_x,)), query_y)
-
-
 def meta_gradient(
     model: nn.Module,
     params: Params,
     episode: Episode,
     *,
     loss: Loss,
-    lr: float,
+    lr: Rates,
     steps: int,
     first_order: bool = False,
     tasks: str = "auto",
     chunk: int = CHUNK,
-) -> tuple[Tensor, Params]:
+) -> tuple[Tensor, Params] | tuple[Tensor, Params, Params]:
     r"""The meta-objective :math:`J(\theta)` and its gradient, in memory that does not grow with the number of tasks.
 
     .. math::
@@ -149,90 +142,58 @@ def meta_gradient(
     The other arguments are those of :func:`meta_loss`.
 
     Returns:
-        The loss, a scalar, and the gradient by parameter name; neither is attached to a graph.
+        The loss, a scalar, and the gradient by parameter name; if ``lr`` is a dict, the gradient with respect to its
+        tensors follows, by name, too. Nothing is attached to a graph.
     """
-    require_adaptable(model, params, steps)
+    require_adaptable(model, params, lr, steps)
     require_episode(episode)
-    inner = {"loss": loss, "lr": lr, "steps": steps, "first_order": first_order}
-    params = {name: value.detach().requires_grad_() for name, value in params.items()}
     way = way_to_run(model, params, tasks)
+    rates = rates_by_name(lr, params)
+    params, learned = leaves(params), leaves(learnable(rates))
+    inner = {"loss": loss, "lr": rates | learned, "steps": steps, "first_order": first_order}
     total, gradients = 0.0, None
-    for part in tasks_of(episode) if way == "loop" else parts_of(episode, chunk):
-        if way == "vmap":
-            part_loss, part_gradients = mapped_gradient(partial(query_loss, model, **inner), params, part)
-        else:
-            term = query_loss if way == "loop" else stacked_query_loss
-            part_loss = term(model, params, *part, **inner)
-            part_gradients = torch.autograd.grad(part_loss, tuple(params.values()), materialize_grads=True)
-        total = total + part_loss.detach()
+    for part in way.parts(episode, chunk):
+        part_loss, part_gradients = way.gradient(params, part, **inner)
+        total = total + part_loss
         gradients = part_gradients if gradients is None else torch._foreach_add(gradients, part_gradients)
-    count = episode.tasks
-    return total / count, {name: gradient / count for name, gradient in zip(params, gradients, strict=True)}
+    value, means = total / episode.tasks, [gradient / episode.tasks for gradient in gradients]
+    gradient = dict(zip(params, means, strict=False))
+    if not isinstance(lr, dict):
+        return value, gradient
+    return value, gradient, dict(zip(learned, means[len(params) :], strict=True))
 
 
-def adapt_each(model: nn.Module, params: Params, x: Tensor, y: Tensor, way: str, **inner) -> Params:
-    """:func:`adapt` from one start to each of T tasks: data ``[T, n, ...]``, adapted parameters ``[T, ...]``."""
-    if way == "stacked":
-        return stacked_adapt(model, stacked_copies(params, len(x)), x, y, **inner)
-    if way == "vmap":
-        return vmap(partial(adapt, model, **inner), in_dims=(None, 0, 0), randomness="different")(params, x, y)
-    each = [adapt(model, params, *task, **inner) for task in zip(x, y, strict=True)]
-    return {name: torch.stack([adapted[name] for adapted in each]) for name in params}
+def leaves(tensors: Params) -> Params:
+    """The same tensors as the variables of a differentiation that begins here."""
+    return {name: value.detach().requires_grad_() for name, value in tensors.items()}
 
 
-def call_each(model: nn.Module, params: Params, x: Tensor, way: str) -> Tensor:
-    """The predictions ``[T, n, ...]`` of T models, each on its own: parameters ``[T, ...]``, data ``[T, n, ...]``."""
-    if way == "stacked":
-        return stacked_call(model, params, x)
-
-    def call(params: Params, x: Tensor) -> Tensor:
-        return functional_call(model, params, (x,))
-
-    if way == "vmap":
-        return vmap(call, randomness="different")(params, x)
-    return torch.stack([call({name: each[task] for name, each in params.items()}, x[task]) for task in range(len(x))])
-
-
-@torch.no_grad()
-def adapted_predictions(
-    model: nn.Module,
-    params: Params,
-    episode: Episode,
-    *,
-    loss: Loss,
-    lr: float,
-    steps: int,
-    tasks: str = "auto",
-    chunk: int = CHUNK,
-) -> Tensor:
-    """Adapt to the support set of each task and predict its queries: ``[T, queries, ...]``, no gradient attached.
-
-    The arguments are those of :func:`meta_gradient`.
-    """
-    require_adaptable(model, params, steps)
-    require_episode(episode)
-    way = way_to_run(model, params, tasks)
-    predictions = []
-    for x, y, query_x, _ in parts_of(episode, 1 if way == "loop" else chunk):
-        adapted = adapt_each(model, params, x, y, way, loss=loss, lr=lr, steps=steps)
-        predictions.append(call_each(model, adapted, query_x, way))
-    return torch.cat(predictions)
-
-
-class MAML:
+class MAML(MetaLearner):
     """Model-agnostic meta-learning: train a starting point, then adapt it to a new task and predict.
 
     Args:
-        model: any module without state of its own; its parameters are the starting point. It stays on its device.
-            Parameters with ``requires_grad=False`` are neither trained nor adapted.
-        config: the settings.
-        loss: maps predictions and targets to a scalar; cross-entropy for classes, ``F.mse_loss`` for curves.
+        model: any module without state of its own; its parameters are the starting point. Those with
+            ``requires_grad=False`` are neither trained nor adapted.
+        config, loss: as for :class:`~course.meta_learning.learner.MetaLearner`.
         tasks: how the tasks of an episode are run, see :func:`meta_gradient`.
+
+    Raises:
+        ValueError: if the model cannot be adapted, see :func:`course.meta_learning.adaptation.adapt`, or cannot be run
+            in the way that is asked for.
+
+    Example:
+        >>> from course.data import SinusoidTasks
+        >>> maml = MAML(nn.Linear(1, 1), MAMLConfig(inner_lr=0.01), loss=F.mse_loss)
+        >>> history = maml.train(SinusoidTasks().sampler(k_shot=10, n_query=10, tasks=4), steps=5)
+        >>> predict = maml.adapt(torch.rand(10, 1), torch.rand(10, 1))
+        >>> len(history.train_loss), predict(torch.rand(7, 1)).shape
+        (5, torch.Size([7, 1]))
     """
 
     def __init__(self, model: nn.Module, config: MAMLConfig, *, loss: Loss = F.cross_entropy, tasks: str = "auto"):
-        self.model, self.config, self.loss, self.tasks = model, config, loss, tasks
-        require_adaptable(model, self.start, config.inner_steps)
+        super().__init__(model, config, loss=loss)
+        self.tasks = tasks
+        require_adaptable(model, self.start, config.inner_lr, config.inner_steps)
         way_to_run(model, self.start, tasks)
 
     @property
@@ -240,66 +201,35 @@ class MAML:
         """The starting point: the parameters of the model that training changes, by name."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
+    @property
+    def inner_lr(self) -> Rates:
+        """The inner rate, as :func:`~course.meta_learning.adaptation.adapt` takes it.
+
+        A subclass may name fewer parameters here, so that the others are not adapted (ANIL), or return tensors that it
+        learns (Meta-SGD).
+        """
+        return self.config.inner_lr
+
     def inner(self, steps: int) -> dict:
         """The arguments of the inner loop."""
-        return {"loss": self.loss, "lr": self.config.inner_lr, "steps": steps}
+        return {"loss": self.loss, "lr": self.inner_lr, "steps": steps}
 
-    def gradient(self, episode: Episode) -> tuple[Tensor, Params]:
+    def gradient(self, episode: Episode) -> tuple[Tensor, Params] | tuple[Tensor, Params, Params]:
         """Loss and outer gradient for one episode: :func:`meta_gradient` at the current parameters."""
         options = self.inner(self.config.inner_steps) | {"first_order": self.config.first_order, "tasks": self.tasks}
         return meta_gradient(self.model, self.start, episode, **options)
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The outer optimiser: Adam, as in the paper."""
-        return torch.optim.Adam(self.start.values(), lr=self.config.outer_lr)
-
-    def train(
-        self, sampler, *, steps: int | None = None, validation=None, validation_tasks: int = 100, **options
-    ) -> "training.History":
-        """Improve the starting point; outer step number i sees ``sampler[i]``.
-
-        Args:
-            sampler: episodes by number, such as :class:`course.data.EpisodeSampler`.
-            steps: outer steps; ``None`` takes ``config.iterations``.
-            validation: a second sampler, of other classes, watched every ``validate_every`` steps.
-            validation_tasks: how many of its tasks to average over.
-            options: passed to :func:`course.training.fit` (``validate_every``, ``patience``, ``checkpoint``, ...);
-                ``optimizer`` replaces :meth:`optimizer`.
-        """
-        start = self.start
-
-        def closure(step: int) -> Tensor:
-            loss, gradients = self.gradient(sampler[step])
-            for name, value in start.items():
-                value.grad = gradients[name]
-            return loss
-
-        def validate() -> dict[str, float]:
-            result = self.evaluate(validation, validation_tasks)
-            return {result.metric: result.mean}
-
-        options.setdefault("optimizer", self.optimizer())
-        options.setdefault("steps", self.config.iterations if steps is None else steps)
-        options.setdefault("validate", None if validation is None else validate)
-        return training.fit(self.model, closure, **options)
-
-    def evaluate(self, sampler, tasks: int = 600, *, steps: int | None = None) -> Evaluation:
-        """Adapt to the first ``tasks`` tasks of ``sampler`` and score their queries.
-
-        The score of a task is its accuracy where the targets are class numbers, otherwise its loss. ``steps`` is the
-        number of inner steps; ``None`` takes ``config.test_steps``. The rest is as in
-        :func:`course.meta_learning.evaluation.evaluate`.
-        """
-        return evaluate(partial(self.predictions, steps=steps), sampler, tasks, loss=self.loss)
+    def episode_loss(self, episode: Episode) -> Tensor:
+        """The loss of :meth:`gradient`, a scalar whose derivative is that gradient."""
+        loss, *gradients = self.gradient(episode)
+        known = [gradient for by_name in gradients for gradient in by_name.values()]
+        variables = [*self.start.values(), *learnable(rates_by_name(self.inner_lr, self.start)).values()]
+        return KnownGradient.apply(loss, known, *variables[: len(known)])
 
     def predictions(self, episode: Episode, *, steps: int | None = None) -> Tensor:
-        """Predictions ``[T, queries, ...]`` after adapting to each task: :func:`adapted_predictions`."""
+        """Predictions ``[T, queries, ...]`` after ``steps`` inner steps on each task, or ``config.test_steps``."""
         options = self.inner(self.config.test_steps if steps is None else steps)
         return adapted_predictions(self.model, self.start, episode, tasks=self.tasks, **options)
-
-    def scores(self, episode: Episode, predictions: Tensor) -> Tensor:
-        """One number for each task, ``[T]``: :func:`course.meta_learning.evaluation.task_scores`."""
-        return task_scores(predictions, episode.query_y, self.loss)
 
     @torch.no_grad()
     def adapt(self, x: Tensor, y: Tensor, *, steps: int | None = None) -> Callable[[Tensor], Tensor]:
@@ -310,12 +240,7 @@ class MAML:
         options = self.inner(self.config.test_steps if steps is None else steps)
         start = {name: value.clone() for name, value in self.start.items()}  # with 0 steps, not the live weights
         adapted = adapt(self.model, start, x, y, **options)
-
-        @torch.no_grad()
-        def predict(new_x: Tensor) -> Tensor:
-            return functional_call(self.model, adapted, (new_x,))
-
-        return predict
+        return torch.no_grad()(partial(functional_call, self.model, adapted))
 
 
 class Reptile(MAML):
@@ -326,6 +251,13 @@ class Reptile(MAML):
     with all the data :math:`D_i = S_i \cup Q_i` of a task.
     This is :eq:`maml-reptile`; ε is ``config.outer_lr``. With one inner step it is training on all tasks jointly, so
     ``config.inner_steps`` should be at least 2; with 0 nothing would move, which is a ValueError.
+    The arguments are those of :class:`MAML`.
+
+    Example:
+        >>> episode = Episode(*torch.rand(4, 3, 10, 1))  # 3 tasks
+        >>> reptile = Reptile(nn.Linear(1, 1), MAMLConfig(inner_steps=5), loss=F.mse_loss)
+        >>> reptile.predictions(episode).shape
+        torch.Size([3, 10, 1])
     """
 
     def __init__(self, model: nn.Module, config: MAMLConfig, *, loss: Loss = F.cross_entropy, tasks: str = "auto"):
@@ -339,10 +271,10 @@ class Reptile(MAML):
         require_episode(episode)
         start, way = self.start, way_to_run(self.model, self.start, self.tasks)
         total, moves = 0.0, [torch.zeros_like(value) for value in start.values()]
-        for x, y, query_x, query_y in parts_of(episode, 1 if way == "loop" else CHUNK):
+        for x, y, query_x, query_y in way.parts(episode, CHUNK):
             x, y = torch.cat([x, query_x], 1), torch.cat([y, query_y], 1)
-            adapted = adapt_each(self.model, start, x, y, way, **self.inner(self.config.inner_steps))
-            predictions = call_each(self.model, adapted, x, way)
+            adapted = way.adapt(start, x, y, **self.inner(self.config.inner_steps))
+            predictions = way.call(adapted, x)
             total = total + torch.stack([self.loss(*task) for task in zip(predictions, y, strict=True)]).sum()
             moves = [move + (start[name] - adapted[name]).sum(0) for move, name in zip(moves, start, strict=True)]
         count = episode.tasks

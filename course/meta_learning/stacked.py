@@ -7,16 +7,12 @@ stacked, hence one backward pass through their *sum* yields every task's own gra
 Shapes: T tasks, B examples a task. Weights ``[T, ...]``, data ``[T, B, ...]``.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course.meta_learning.adaptation import Loss, Params, Rates, rates_by_name
 from course.representation.cnn import ChannelsLast
-
-Params = dict[str, Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 ELEMENTWISE = (
     nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh, nn.Sigmoid, nn.Identity,
@@ -30,7 +26,7 @@ def stackable(model: nn.Module) -> bool:
     """Whether ``model`` is a sequence of layers that this module knows how to stack.
 
     Layers count by their exact class, since a subclass may compute something else. A parameter that two layers share
-    has one name and two places, hooks would be passed over, and both are left to the other ways of running.
+    has one name only, hooks would be passed over, and both are left to the other ways of running.
     """
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     shared = len(names) != len(list(model.parameters()))
@@ -147,36 +143,42 @@ def stacked_adapt(
     y: Tensor,
     *,
     loss: Loss,
-    lr: float,
+    lr: Rates,
     steps: int,
     first_order: bool = False,
 ) -> Params:
-    """:func:`course.meta_learning.maml.adapt` for T tasks at once: stacked weights in, adapted stacked weights out.
+    """:func:`course.meta_learning.adaptation.adapt` for T tasks at once: stacked weights in, adapted ones out.
 
-    Differentiable with respect to ``params`` where gradients are switched on and these require them; with
-    ``first_order`` the inner gradients count as constants.
+    Differentiable with respect to ``params`` and rates where gradients are switched on; with ``first_order`` the inner
+    gradients count as constants. The rates are those of one task.
     """
-    differentiable = torch.is_grad_enabled() and any(value.requires_grad for value in params.values())
-    second_order = differentiable and not first_order
+    rates, differentiable = rates_by_name(lr, params), torch.is_grad_enabled()
+    adapted = {name: params[name] for name in rates}
     for _ in range(steps):
         with torch.enable_grad():
-            params = {
+            adapted = {
                 name: value if differentiable and value.requires_grad else value.detach().requires_grad_()
-                for name, value in params.items()
+                for name, value in adapted.items()
             }
-            total = summed_loss(loss, stacked_call(model, params, x), y)
-            gradients = torch.autograd.grad(total, tuple(params.values()), create_graph=second_order)
+            total = summed_loss(loss, stacked_call(model, params | adapted, x), y)
+            second_order = differentiable and not first_order
+            gradients = torch.autograd.grad(total, tuple(adapted.values()), create_graph=second_order)
         with torch.set_grad_enabled(differentiable):
-            params = {
-                name: value.sub(gradient, alpha=lr)
-                for (name, value), gradient in zip(params.items(), gradients, strict=True)
+            adapted = {
+                name: stepped(value, gradient, rates[name])
+                for (name, value), gradient in zip(adapted.items(), gradients, strict=True)
             }
-    return params
+    return params | adapted
+
+
+def stepped(value: Tensor, gradient: Tensor, rate: float | Tensor) -> Tensor:
+    """``value - rate * gradient``, in one operation where the rate is a number."""
+    return value - rate * gradient if isinstance(rate, Tensor) else value.sub(gradient, alpha=rate)
 
 
 def stacked_query_loss(
     model: nn.Module, params: Params, x: Tensor, y: Tensor, query_x: Tensor, query_y: Tensor, *, loss: Loss, **inner
 ) -> Tensor:
-    """The sum of :func:`course.meta_learning.maml.query_loss` over tasks stacked along the first axis of the data."""
+    """The sum of :func:`course.meta_learning.adaptation.query_loss` over tasks stacked along the data's first axis."""
     adapted = stacked_adapt(model, stacked_copies(params, len(x)), x, y, loss=loss, **inner)
     return summed_loss(loss, stacked_call(model, adapted, query_x), query_y)

@@ -5,30 +5,116 @@ the tasks go through an operator together. On a CPU that loses time for most con
 filters and 20 images a task it was 1.4 times as fast, with 64 filters slower. So model and device decide.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
 
 from course.data import Episode
-from course.meta_learning.stacked import Params, stackable
+from course.meta_learning.adaptation import Loss, Params, Rates, adapt, learnable, query_loss, require_adaptable
+from course.meta_learning.stacked import stackable, stacked_adapt, stacked_call, stacked_copies, stacked_query_loss
 
 CHUNK = 128  # tasks computed at once by the batched ways: their memory grows with this, not with the number of tasks
+Part = tuple[Tensor, ...]  # support x, support y, query x, query y of T tasks, each [T, n, ...]
+Gradients = tuple[Tensor, ...]
 WAYS = ("auto", "loop", "batched", "stacked", "vmap")
 
 
-def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> str:
+class Way:
+    """One way to run T tasks on a model. Each of the three classes below has three methods:
+
+    ``gradient(params, part, lr=..., **inner)`` is the sum over the tasks of a part of
+    :func:`~course.meta_learning.adaptation.query_loss`, and its gradient with respect to ``params`` and then to the
+    rates that are tensors, without a graph; ``adapt(params, x, y, **inner)`` adapts from one start to each task, with
+    data ``[T, n, ...]`` and adapted parameters ``[T, ...]``; ``call(params, x)`` has the predictions ``[T, n, ...]`` of
+    T models, each on its own data.
+    """
+
+    batched = True
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+
+    def parts(self, episode: Episode, chunk: int) -> Iterator[Part]:
+        """The tasks of an episode, ``chunk`` at a time, or one at a time in a loop."""
+        sets = (episode.support_x, episode.support_y, episode.query_x, episode.query_y)
+        return zip(*(each.split(chunk if self.batched else 1) for each in sets), strict=True)
+
+
+class Loop(Way):
+    """One task after the other: the least memory, and as fast as any where the arithmetic takes the time."""
+
+    batched = False
+
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
+        losses = [query_loss(self.model, params, *task, lr=lr, **inner) for task in zip(*part, strict=True)]
+        return differentiated(sum(losses), params, lr)
+
+    def adapt(self, params: Params, x: Tensor, y: Tensor, **inner) -> Params:
+        each = [adapt(self.model, params, *task, **inner) for task in zip(x, y, strict=True)]
+        return {name: torch.stack([adapted[name] for adapted in each]) for name in params}
+
+    def call(self, params: Params, x: Tensor) -> Tensor:
+        of_tasks = [{name: each[task] for name, each in params.items()} for task in range(len(x))]
+        return torch.stack([functional_call(self.model, *pair) for pair in zip(of_tasks, x, strict=True)])
+
+
+class Stacked(Way):
+    """Layers with the weights of all tasks, :mod:`course.meta_learning.stacked`: the fastest for small networks."""
+
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
+        return differentiated(stacked_query_loss(self.model, params, *part, lr=lr, **inner), params, lr)
+
+    def adapt(self, params: Params, x: Tensor, y: Tensor, **inner) -> Params:
+        return stacked_adapt(self.model, stacked_copies(params, len(x)), x, y, **inner)
+
+    def call(self, params: Params, x: Tensor) -> Tensor:
+        return stacked_call(self.model, params, x)
+
+
+class Vmap(Way):
+    """The functions of one task, mapped over the tasks by ``torch.func.vmap``: for any model."""
+
+    @torch.no_grad()  # for what surrounds this function: grad inside vmap works on, and leaves no graph behind
+    def gradient(self, params: Params, part: Part, *, lr: Rates, **inner) -> tuple[Tensor, Gradients]:
+        """Map the *whole* gradient.
+
+        The other order, the gradient of a mapped loss, would be the same in exact arithmetic. But torch 2.11 silently
+        returns a wrong second derivative of a mapped batch normalisation, whereas ``vmap(grad(...))`` is right.
+        """
+
+        def task_loss(variables: tuple[Params, Params], *task: Tensor) -> Tensor:
+            return query_loss(self.model, variables[0], *task, lr=lr | variables[1], **inner)
+
+        mapped = vmap(grad_and_value(task_loss), in_dims=(None, 0, 0, 0, 0), randomness="different")
+        gradients, losses = mapped((params, learnable(lr)), *part)
+        return losses.sum(), tuple(each.sum(0) for by_name in gradients for each in by_name.values())
+
+    def adapt(self, params: Params, x: Tensor, y: Tensor, **inner) -> Params:
+        of_one_task = partial(adapt, self.model, **inner)
+        return vmap(of_one_task, in_dims=(None, 0, 0), randomness="different")(params, x, y)
+
+    def call(self, params: Params, x: Tensor) -> Tensor:
+        return vmap(partial(functional_call, self.model), randomness="different")(params, x)
+
+
+def differentiated(total: Tensor, params: Params, rates: Rates) -> tuple[Tensor, Gradients]:
+    """A scalar and its gradient with respect to ``params`` and the rates that are tensors; their graph is freed."""
+    variables = (*params.values(), *learnable(rates).values())
+    return total.detach(), torch.autograd.grad(total, variables, materialize_grads=True)
+
+
+def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> Way:
     """Which of the three ways the argument ``tasks`` of :func:`course.meta_learning.maml.meta_gradient` stands for.
 
     Args:
         model: the module that is adapted.
-        params: the parameters that are adapted, by name.
+        params: the parameters that it is adapted from, by name.
         tasks: ``"loop"``, ``"stacked"`` or ``"vmap"`` mean themselves. ``"batched"`` is ``"stacked"`` for models made
             of the layers that :mod:`course.meta_learning.stacked` knows, and ``"vmap"`` for all others. ``"auto"``
             is batched on an accelerator and for stackable models without convolutions, otherwise the loop.
-
-    Returns:
-        ``"loop"``, ``"stacked"`` or ``"vmap"``.
 
     Raises:
         ValueError: if ``tasks`` is none of these, or ``"stacked"`` where the model cannot be stacked.
@@ -36,7 +122,7 @@ def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> str:
     if tasks not in WAYS:
         raise ValueError(f"tasks must be one of {', '.join(map(repr, WAYS))}, got {tasks!r}")
     if tasks in ("loop", "vmap"):
-        return tasks
+        return Loop(model) if tasks == "loop" else Vmap(model)
     can_stack = stackable(model) and params.keys() == dict(model.named_parameters()).keys()
     if tasks == "stacked" and not can_stack:
         raise ValueError(
@@ -45,8 +131,8 @@ def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> str:
         )
     on_cpu = next(iter(params.values())).device.type == "cpu"
     if tasks == "auto" and on_cpu and (not can_stack or has_convolution(model)):
-        return "loop"
-    return "stacked" if can_stack else "vmap"
+        return Loop(model)
+    return Stacked(model) if can_stack else Vmap(model)
 
 
 def has_convolution(model: nn.Module) -> bool:
@@ -54,61 +140,35 @@ def has_convolution(model: nn.Module) -> bool:
     return any(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in model.modules())
 
 
-def tasks_of(episode: Episode) -> Iterator[tuple[Tensor, ...]]:
+@torch.no_grad()
+def adapted_predictions(
+    model: nn.Module,
+    params: Params,
+    episode: Episode,
+    *,
+    loss: Loss,
+    lr: Rates,
+    steps: int,
+    tasks: str = "auto",
+    chunk: int = CHUNK,
+) -> Tensor:
+    """Adapt to the support set of each task and predict its queries: ``[T, queries, ...]``, no gradient attached.
+
+    The arguments are those of :func:`course.meta_learning.maml.meta_gradient`.
+    """
+    require_adaptable(model, params, lr, steps)
+    require_episode(episode)
+    way = way_to_run(model, params, tasks)
+    predictions = []
+    for x, y, query_x, _ in way.parts(episode, chunk):
+        adapted = way.adapt(params, x, y, loss=loss, lr=lr, steps=steps)
+        predictions.append(way.call(adapted, query_x))
+    return torch.cat(predictions)
+
+
+def tasks_of(episode: Episode) -> Iterator[Part]:
     """The tasks of an episode one by one, as (support x, support y, query x, query y)."""
     return zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y, strict=True)
-
-
-def parts_of(episode: Episode, size: int) -> Iterator[tuple[Tensor, ...]]:
-    """The tasks of an episode, ``size`` at a time, as (support x, support y, query x, query y)."""
-    sets = (episode.support_x, episode.support_y, episode.query_x, episode.query_y)
-    return zip(*(each.split(size) for each in sets), strict=True)
-
-
-@torch.no_grad()  # for what surrounds this function: grad inside vmap works on, and leaves no graph behind
-def mapped_gradient(
-    task_loss: Callable[..., Tensor], params: Params, part: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The sum over tasks of ``task_loss(params, *task)`` and its gradient, by mapping the *whole* gradient.
-
-    The other order, the gradient of a mapped loss, would be the same in exact arithmetic. But torch 2.11 silently
-    returns a wrong second derivative of a mapped batch normalisation, whereas ``vmap(grad(...))`` is right.
-
-    Args:
-        task_loss: a scalar, for any module inside.
-        params: by name, the same for all tasks.
-        part: what differs between tasks, each ``[T, ...]``.
-
-    Returns:
-        The sum of the losses, and of the gradients in the order of ``params``; neither is attached to a graph.
-    """
-    in_dims = (None, *(0 for _ in part))
-    of_one_task = torch.func.grad_and_value(task_loss)
-    gradients, losses = torch.func.vmap(of_one_task, in_dims=in_dims, randomness="different")(params, *part)
-    return losses.sum(), tuple(gradient.sum(0) for gradient in gradients.values())
-
-
-def require_adaptable(model: nn.Module, params: Params, steps: int) -> None:
-    """Refuse what could not be adapted, or would silently adapt something else.
-
-    Raises:
-        ValueError: if a batch normalisation in training mode keeps running averages, if ``params`` is empty or names a
-            parameter that ``model`` does not have, or if ``steps`` is negative.
-    """
-    if steps < 0:
-        raise ValueError(f"the number of inner steps must be at least 0, got {steps}")
-    known = dict(model.named_parameters(remove_duplicate=False)).keys()
-    if not params or not params.keys() <= known:
-        wrong = sorted(params.keys() - known)
-        raise ValueError(
-            f"params must name parameters of the {type(model).__name__}, got {wrong or 'none'}; it has {sorted(known)}"
-        )
-    for name, module in model.named_modules():
-        if module.training and getattr(module, "track_running_stats", False):
-            raise ValueError(
-                f"layer {name!r} ({type(module).__name__}) keeps running averages over the batches of all tasks: "
-                "build it with track_running_stats=False, or call model.eval() to use its averages as they are"
-            )
 
 
 def require_episode(episode: Episode) -> None:

@@ -65,6 +65,12 @@ class Conv4(nn.Sequential):
 
     Raises:
         ValueError: if the images are too small to be halved four times.
+
+    Example:
+        >>> network = Conv4(n_way=5, generator=torch.Generator().manual_seed(0))
+        >>> images = torch.rand(10, 1, 28, 28)
+        >>> network(images).shape, network.embed(images).shape
+        (torch.Size([10, 5]), torch.Size([10, 64]))
     """
 
     def __init__(

@@ -1,1 +1,31 @@
 """Recipes of published tables. Each writes a result file that the book shows beside the paper's numbers."""
+
+import pkgutil
+
+from course.errors import CourseError
+
+# A recipe's class is imported when it is run, so that `course reproduce --help` need not wait for torch.
+RECIPES = {
+    "omniglot-maml": (
+        "course.reproduce.omniglot_maml:OmniglotMAML",
+        "5-way and 20-way 1-shot accuracy of MAML on Omniglot (Finn et al., 2017, Table 1)",
+    ),
+    "mnist-cca": (
+        "course.reproduce.mnist_cca:MnistCCA",
+        "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
+    ),
+}
+
+
+def require_recipe(name: str) -> None:
+    """Raise CourseError, with the recipe that was probably meant, if there is none of this name."""
+    if name not in RECIPES:
+        from course.data.registry import suggestion
+
+        raise CourseError(f"there is no recipe {name!r}; {suggestion(name, list(RECIPES))}")
+
+
+def recipe_class(name: str) -> type:
+    """The :class:`~course.reproduce.runner.Recipe` of this name; a CourseError if there is none."""
+    require_recipe(name)
+    return pkgutil.resolve_name(RECIPES[name][0])

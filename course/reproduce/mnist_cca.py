@@ -5,10 +5,10 @@ numbers is asked three questions about *test* digits: how strongly do the number
 on left halves work on right halves, and does a left half find its own right half among 1,000?
 """
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,14 +17,13 @@ from course import data, runtime
 from course.crossmodal.cca import CCA
 from course.crossmodal.nonlinear_cca import DeepCCA, KernelCCA, network
 from course.metrics import column_correlations, cross_view_accuracy, retrieval_at_1
-from course.reproduce.results import measured_on, metric_over_seeds, save_result, settings_of
+from course.reproduce.runner import Recipe, saved_in
 
 CORRELATION = "sum of correlations"
 TRAIN_CORRELATION = "sum of correlations, training pairs"
 ACCURACY = "accuracy, trained left, tested right"
 CANDIDATES = 1_000
 RETRIEVAL = f"retrieval at 1 of {CANDIDATES:,}"
-UNITS = {TRAIN_CORRELATION: "", CORRELATION: "", ACCURACY: "%", RETRIEVAL: "%"}
 MIDDLE = 14  # columns of the left half
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # halves [n, 392], [n, 392] -> [n, k], [n, k]
@@ -68,8 +67,8 @@ class MnistCCAConfig:
 
 
 def halves(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The left and the right half of ``uint8 [n, 1, 28, 28]`` images: two views ``[n, 392]`` from 0 to 1."""
-    left, right = (images.float() / 255).split([MIDDLE, images.shape[-1] - MIDDLE], dim=-1)
+    """The left and the right half of images ``[n, 1, 28, 28]``: two views ``[n, 392]``."""
+    left, right = images.split([MIDDLE, images.shape[-1] - MIDDLE], dim=-1)
     return left.flatten(1), right.flatten(1)
 
 
@@ -80,82 +79,48 @@ def principal_axes(view: Tensor, components: int) -> Callable[[Tensor], Tensor]:
     return lambda rows: (rows - mean) @ axes
 
 
-def fitted(x: Tensor, y: Tensor, config: MnistCCAConfig, seed: int) -> Iterator[tuple[str, Transform, Tensor]]:
-    """Each method fitted to the training pairs ``x, y [n, 392]``: its name, its map, and the ``y`` that it was given.
+class MnistCCA(Recipe):
+    """Five maps of both halves to 20 numbers; the last is the control, linear CCA of pairs in random order."""
 
-    The last is the control: its right halves are in random order, so that there is nothing to be found.
-    """
-    k = config.components
-    map_x, map_y = principal_axes(x, k), principal_axes(y, k)
-    yield "PCA of each half", lambda left, right: (map_x(left), map_y(right)), y
-    yield "linear CCA", CCA(k, config.ridge).fit(x, y).transform, y
-    kernel = KernelCCA(k, config.kernel_ridge, random_features=config.random_features, seed=seed)
-    yield "kernel CCA", kernel.fit(x, y).transform, y
-    yield "deep CCA", deep_cca(x, y, config, seed).transform, y
-    shuffled = y[torch.randperm(len(y), generator=runtime.generator(seed)).to(y.device)]
-    yield "linear CCA, shuffled pairs", CCA(k, config.ridge).fit(x, shuffled).transform, shuffled
+    name = "mnist-cca"
+    presets = MnistCCAConfig
+    methods = ("PCA of each half", "linear CCA", "kernel CCA", "deep CCA", "linear CCA, shuffled pairs")
+    units: ClassVar = {TRAIN_CORRELATION: "", CORRELATION: "", ACCURACY: "%", RETRIEVAL: "%"}
 
+    def load(self) -> None:
+        """MNIST, as bytes; a half is cut where it is needed."""
+        self.train, self.test = (data.load("mnist", split=split).to(self.device) for split in ("train", "test"))
 
-def deep_cca(x: Tensor, y: Tensor, config: MnistCCAConfig, seed: int) -> DeepCCA:
-    """Deep CCA of the training pairs, with initial weights that depend on ``seed`` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's for good
-        networks = [network(view.shape[1], config.hidden, config.components) for view in (x, y)]
-    model = DeepCCA(*networks, config.components).to(x.device)
-    batch_size = min(config.deep_batch, len(x))
-    steps = config.deep_epochs * len(x) // batch_size
-    model.fit(x, y, steps=steps, batch_size=batch_size, seed=seed, label=f"deep CCA, seed {seed}")
-    return model
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
+        """Fit one method to pairs that depend only on the seed, and ask it the three questions."""
+        generator = runtime.generator(seed)
+        chosen = torch.randperm(len(self.train), generator=generator)[: self.config.pairs].to(self.device)
+        (x, y), labels = halves(self.train.examples(chosen)), self.train.y[chosen]
+        if method == self.methods[-1]:
+            y = y[torch.randperm(len(y), generator=runtime.generator(seed)).to(self.device)]
+        transform = self.fitted(method, x, y, seed, folder)
+        zx, zy = transform(x, y)
+        test_zx, test_zy = transform(*halves(self.test.examples()))
+        return {
+            TRAIN_CORRELATION: column_correlations(zx, zy).sum().item(),
+            CORRELATION: column_correlations(test_zx, test_zy).sum().item(),
+            ACCURACY: 100 * cross_view_accuracy(zx, labels, test_zy, self.test.y),
+            RETRIEVAL: 100 * retrieval_at_1(test_zx[:CANDIDATES], test_zy[:CANDIDATES]),
+        }
 
-
-def answers(transform: Transform, train: tuple[Tensor, ...], test: tuple[Tensor, ...]) -> dict[str, float]:
-    """What one method answers to each question; ``train`` and ``test`` are left halves, right halves and digits."""
-    (x, y, labels), (test_x, test_y, test_labels) = train, test
-    zx, zy = transform(x, y)
-    test_zx, test_zy = transform(test_x, test_y)
-    return {
-        TRAIN_CORRELATION: column_correlations(zx, zy).sum().item(),
-        CORRELATION: column_correlations(test_zx, test_zy).sum().item(),
-        ACCURACY: 100 * cross_view_accuracy(zx, labels, test_zy, test_labels),
-        RETRIEVAL: 100 * retrieval_at_1(test_zx[:CANDIDATES], test_zy[:CANDIDATES]),
-    }
-
-
-def run(preset: str, *, folder: Path | None = None, device: torch.device | str | None = None) -> Path:
-    """Measure every method with every seed and write the result file, whose path is returned.
-
-    Args:
-        preset: ``"quick"`` or ``"full"``.
-        folder: of the result file; None for the book's results.
-        device: None for the fastest that is there.
-
-    Raises:
-        DataError: if MNIST is not to be had; the message says how to get it.
-    """
-    config = settings_of(MnistCCAConfig, preset)
-    device = runtime.device(device)
-    begin = time.perf_counter()
-    digits, test_digits = (data.load("mnist", split=split).to(device) for split in ("train", "test"))
-    test = (*halves(test_digits.x), test_digits.y)
-    found: dict[str, dict[str, list[float]]] = {measure: {} for measure in UNITS}
-    for seed in runtime.progress(config.seeds, desc="mnist-cca, seeds"):
-        chosen = torch.randperm(len(digits), generator=runtime.generator(seed))[: config.pairs].to(device)
-        (x, y), labels = halves(digits.x[chosen]), digits.y[chosen]
-        for method, transform, partners in fitted(x, y, config, seed):
-            for measure, value in answers(transform, (x, partners, labels), test).items():
-                found[measure].setdefault(method, []).append(value)
-    metrics = [
-        metric_over_seeds(f"{method}: {measure}", values, unit=UNITS[measure])
-        for measure, methods in found.items()
-        for method, values in methods.items()
-    ]
-    return save_result(
-        "mnist-cca",
-        preset,
-        metrics,
-        config=asdict(config),
-        seeds=list(config.seeds),
-        seconds=time.perf_counter() - begin,
-        environment=measured_on(device),
-        folder=folder,
-    )
+    def fitted(self, method: str, x: Tensor, y: Tensor, seed: int, folder: Path) -> Transform:
+        """The map that a method finds for the training pairs ``x, y [n, 392]``."""
+        config, k = self.config, self.config.components
+        if method == "PCA of each half":
+            map_x, map_y = principal_axes(x, k), principal_axes(y, k)
+            return lambda left, right: (map_x(left), map_y(right))
+        if method == "kernel CCA":
+            kernel = KernelCCA(k, config.kernel_ridge, random_features=config.random_features, seed=seed)
+            return kernel.fit(x, y).transform
+        if method == "deep CCA":
+            model = DeepCCA(*(network(view.shape[1], config.hidden, k) for view in (x, y)), k).to(self.device)
+            size = min(config.deep_batch, len(x))
+            steps = config.deep_epochs * len(x) // size
+            model.fit(x, y, steps=steps, batch_size=size, seed=seed, **saved_in(folder / "deep-cca"))
+            return model.transform
+        return CCA(k, config.ridge).fit(x, y).transform

@@ -9,39 +9,26 @@ Every network normalises by the statistics of the images at hand, as in the pape
 together ("transductive"). So each competitor gets the same.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LinearLR
 
-from course import data, runtime, training
-from course.data import Episode, EpisodeSampler, LabelledSet
-from course.meta_learning.maml import MAML, MAMLConfig, adapted_predictions
-from course.metrics import interval95
+from course import data, runtime
+from course.data import Episode, EpisodeSampler
+from course.meta_learning.baselines import best_rate, fine_tuning, nearest_neighbour, pretrain, with_new_head
+from course.meta_learning.evaluation import evaluate
+from course.meta_learning.maml import MAML, MAMLConfig
 from course.representation.cnn import Conv4
-from course.reproduce.results import (
-    Clock,
-    Metric,
-    measured_on,
-    metric_over_seeds,
-    result_path,
-    save_result,
-    settings_of,
-)
+from course.reproduce.runner import Recipe, saved_in
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-PAPER = {5: (98.7, 0.4), 20: (95.8, 0.3)}  # n_way: accuracy and half width in percent, 1-shot
-RUNS = Path("runs")  # checkpoints, below the current folder
+WAYS = {"5-way 1-shot": 5, "20-way 1-shot": 20}
+Learner = Callable[[Episode], Tensor]  # maps an episode to predictions
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class OmniglotMAMLConfig:
         episodes: test tasks for each seed.
         seeds: of initial weights, training tasks and test tasks. With one seed the intervals are over test tasks,
             with several they are over seeds.
-        validate_every: outer steps between two validations, each followed by a checkpoint.
+        validate_every: outer steps between two validations.
         validation_tasks: how many tasks from validation characters each validation averages over.
         naming_steps, naming_batch, naming_rate: steps, images in a step and Adam's rate of the pretrained competitor.
         fine_tuning_steps: gradient steps of fine-tuning.
@@ -108,206 +95,92 @@ class OmniglotMAMLConfig:
         )
 
     @property
-    def rows(self) -> dict[int, MAMLConfig]:
+    def ways(self) -> dict[int, MAMLConfig]:
         """MAML's settings by number of classes."""
         return {5: self.five_way, 20: self.twenty_way}
 
 
-class Recipe:
-    """The data, the device and the folder that all parts of one run share."""
+class OmniglotMAML(Recipe):
+    """MAML and its competitors on the same test tasks."""
 
-    def __init__(
-        self,
-        config: OmniglotMAMLConfig,
-        splits: dict[str, LabelledSet],
-        folder: Path,
-        accelerator: "Accelerator | None" = None,
-    ):
-        self.config, self.splits, self.folder, self.accelerator = config, splits, folder, accelerator
-        self.device = splits["train"].x.device
-        self.processes = accelerator.num_processes if accelerator else 1
+    name = "omniglot-maml"
+    presets = OmniglotMAMLConfig
+    methods = ("MAML", "nearest in pixels", "pretrained, nearest", "pretrained, fine-tuned")
+    settings = tuple(WAYS)
+    units: ClassVar = {"accuracy": "%"}
+    over = "episodes"
+    paper: ClassVar = {
+        ("MAML", "accuracy", "5-way 1-shot"): (98.7, 0.4),
+        ("MAML", "accuracy", "20-way 1-shot"): (95.8, 0.3),
+    }
+
+    def load(self) -> None:
+        """The characters of each split; those of training also come rotated."""
+        self.splits = {
+            split: data.load("omniglot", split=split, rotations=split == "train").to(self.device)
+            for split in ("train", "validation", "test")
+        }
+
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, list[float]]:
+        """The accuracy on each test task."""
+        n_way = WAYS[setting]
+        learner = self.learner(method, n_way, self.config.ways[n_way], seed, folder)
+        test = self.episodes("test", n_way, self.config.test_queries, 20, seed)
+        return {"accuracy": (100 * evaluate(learner, test, self.config.episodes).values.double()).tolist()}
+
+    def learner(self, method: str, n_way: int, settings: MAMLConfig, seed: int, folder: Path) -> Learner:
+        """A method, trained."""
+        if method == "MAML":
+            return self.meta_learned(n_way, settings, seed, folder).predictions
+        if method == "nearest in pixels":
+            return partial(nearest_neighbour, embed=nn.Flatten())
+        namer = self.pretrained(settings.filters, seed, folder)
+        if method == "pretrained, nearest":
+            return partial(nearest_neighbour, embed=namer.embed)
+        start = with_new_head(namer, n_way)
+
+        def fine_tuned(rate: float) -> Learner:
+            return fine_tuning(start, lr=rate, steps=self.config.fine_tuning_steps)
+
+        tasks = self.config.validation_tasks
+        validation = self.episodes("validation", n_way, self.config.test_queries, tasks, seed)
+        return fine_tuned(best_rate(self.config.fine_tuning_rates, fine_tuned, validation, tasks))
+
+    def meta_learned(self, n_way: int, settings: MAMLConfig, seed: int, folder: Path) -> MAML:
+        """MAML, trained for tasks of ``n_way`` classes."""
+        maml = MAML(self.conv4(n_way, settings.filters, seed), settings)
+        maml.train(
+            self.episodes("train", n_way, self.config.queries, settings.meta_batch, seed),
+            validation=self.episodes("validation", n_way, self.config.test_queries, 10, seed),
+            validate_every=self.config.validate_every,
+            validation_tasks=self.config.validation_tasks,
+            **self.options(folder / f"maml-{n_way}-way", settings.iterations, maml.optimizer()),
+        )
+        return maml
+
+    def pretrained(self, filters: int, seed: int, folder: Path) -> Conv4:
+        """The competitor's network: it has learned to name all training characters, without episodes."""
+        characters, steps = self.splits["train"], self.config.naming_steps
+        namer = self.conv4(len(characters.classes), filters, seed)
+        optimizer = Adam(namer.parameters(), lr=self.config.naming_rate)
+        options = self.options(folder / f"naming-{filters}-filters", steps, optimizer)
+        pretrain(namer, characters, batch_size=self.config.naming_batch, seed=seed, **options)
+        return namer
 
     def episodes(self, split: str, n_way: int, queries: int, tasks: int, seed: int) -> EpisodeSampler:
         """1-shot episodes of ``tasks`` tasks each, with ``queries`` query images of each class."""
         return EpisodeSampler(self.splits[split], n_way, 1, queries, tasks, seed=seed)
 
     def conv4(self, classes: int, filters: int, seed: int) -> Conv4:
-        """A network with fresh weights, which depend on ``seed`` alone."""
+        """A network with fresh weights, which depend only on ``seed``."""
         size = self.splits["train"].x.shape[-1]
         return Conv4(classes, filters=filters, size=size, generator=runtime.generator(seed)).to(self.device)
 
-    def options(self, name: str, steps: int, optimizer: torch.optim.Optimizer) -> dict:
+    def options(self, checkpoint: Path, steps: int, optimizer: Optimizer) -> dict:
         """What every training run of this recipe passes to :func:`course.training.fit`."""
-        scheduler = LinearLR(optimizer, 1.0, 0.0, total_iters=steps) if self.config.decay else None
         return {
             "steps": steps,
             "optimizer": optimizer,
-            "scheduler": scheduler,
-            "checkpoint": self.folder / name,
-            "checkpoint_every": self.config.validate_every,
-            "resume": True,
-            "accelerator": self.accelerator,
-            "label": name,
+            "scheduler": LinearLR(optimizer, 1.0, 0.0, total_iters=steps) if self.config.decay else None,
+            **saved_in(checkpoint),
         }
-
-    def meta_learn(self, n_way: int, settings: MAMLConfig, seed: int) -> MAML:
-        """Train MAML; the tasks of an outer step are dealt out to the processes, if there are several."""
-        tasks, left = divmod(settings.meta_batch, self.processes)
-        if left:
-            raise ValueError(
-                f"{settings.meta_batch} tasks an outer step cannot be dealt out evenly to {self.processes} processes: "
-                "launch a number that divides it"
-            )
-        maml = MAML(self.conv4(n_way, settings.filters, seed), settings)
-        maml.train(
-            self.episodes("train", n_way, self.config.queries, tasks, seed),
-            validation=self.episodes("validation", n_way, self.config.test_queries, 10, seed),
-            validate_every=self.config.validate_every,
-            validation_tasks=self.config.validation_tasks,
-            **self.options(f"maml-{n_way}-way-seed-{seed}", settings.iterations, maml.optimizer()),
-        )
-        return maml
-
-    def pretrain(self, filters: int, seed: int) -> Conv4:
-        """The competitor's network: it learns to name all training characters, without episodes."""
-        characters, batch = self.splits["train"], -(-self.config.naming_batch // self.processes)
-        namer = self.conv4(len(characters.classes), filters, seed)
-
-        batches = data.Batches(len(characters), batch, seed=seed, device=self.device)
-
-        def closure(step: int) -> Tensor:
-            chosen = batches[step]
-            loss = F.cross_entropy(namer(characters.x[chosen].float() / 255), characters.y[chosen])
-            loss.backward()
-            return loss.detach()
-
-        optimizer = torch.optim.Adam(namer.parameters(), lr=self.config.naming_rate)
-        training.fit(
-            namer, closure, **self.options(f"naming-{filters}-filters-seed-{seed}", self.config.naming_steps, optimizer)
-        )
-        return namer
-
-    def measure(self, n_way: int, settings: MAMLConfig, seed: int) -> dict[str, Tensor]:
-        """The accuracy of every method on the same test tasks, ``[episodes]`` each, by name."""
-        maml, namer = self.meta_learn(n_way, settings, seed), self.pretrain(settings.filters, seed)
-        classifier = self.conv4(n_way, settings.filters, seed)
-        steps = self.config.fine_tuning_steps
-        validation = self.episodes("validation", n_way, self.config.test_queries, self.config.validation_tasks, seed)[0]
-
-        def on_validation(rate: float) -> float:
-            return fine_tuned(classifier, namer, validation, rate, steps).mean().item()
-
-        rate = max(self.config.fine_tuning_rates, key=on_validation)
-        methods: dict[str, Callable[[Episode], Tensor]] = {
-            "MAML": lambda episode: maml.scores(episode, maml.predictions(episode)),
-            "nearest in pixels": lambda episode: nearest(episode, lambda images: images.flatten(1)),
-            "pretrained, nearest": lambda episode: nearest(episode, namer.embed),
-            "pretrained, fine-tuned": lambda episode: fine_tuned(classifier, namer, episode, rate, steps),
-        }
-        scores: dict[str, list[Tensor]] = {method: [] for method in methods}
-        test = self.episodes("test", n_way, self.config.test_queries, 20, seed)
-        numbers = range(-(-self.config.episodes // test.tasks))
-        for number in runtime.progress(numbers, desc=f"{n_way}-way, seed {seed}: test"):
-            episode = test[number]
-            for method, accuracy in methods.items():
-                scores[method].append(accuracy(episode).cpu())
-        return {method: torch.cat(values)[: self.config.episodes] for method, values in scores.items()}
-
-
-@torch.no_grad()
-def nearest(episode: Episode, embed: Callable[[Tensor], Tensor]) -> Tensor:
-    """Accuracy of the nearest neighbour by cosine on each task, ``[T]``; ``embed`` maps images to rows ``[n, d]``."""
-    predictions = []
-    for support, labels, query in zip(episode.support_x, episode.support_y, episode.query_x, strict=True):
-        vectors = F.normalize(embed(torch.cat([support, query])), dim=1)
-        similarity = vectors[len(support) :] @ vectors[: len(support)].T
-        predictions.append(labels[similarity.argmax(1)])
-    return (torch.stack(predictions) == episode.query_y).float().mean(1)
-
-
-def fine_tuned(classifier: Conv4, namer: Conv4, episode: Episode, rate: float, steps: int) -> Tensor:
-    """Accuracy on each task, ``[T]``, of ``namer`` after gradient steps on the support set.
-
-    Its last layer, which names the training characters, is replaced by zeros in the shape of the ``classifier``'s.
-    """
-    start = {name: value.detach() for name, value in namer.named_parameters()}
-    for name, value in classifier.head.named_parameters():
-        start[f"head.{name}"] = torch.zeros_like(value)
-    scores = adapted_predictions(classifier, start, episode, loss=F.cross_entropy, lr=rate, steps=steps)
-    return (scores.argmax(-1) == episode.query_y).float().mean(1)
-
-
-def metric(name: str, runs: list[Tensor], paper: tuple[float, float] | tuple[None, None]) -> Metric:
-    """Percent correct from one tensor of task accuracies for each seed: over tasks for one seed, else over seeds."""
-    fields = {"unit": "%", "paper": paper[0], "paper_interval95": paper[1]}
-    if len(runs) > 1:
-        return metric_over_seeds(name, [100 * scores.double().mean().item() for scores in runs], **fields)
-    mean, half_width = interval95(100 * runs[0])
-    return Metric(name, mean, half_width, len(runs[0]), "episodes", **fields)
-
-
-def launched(device: torch.device) -> "Accelerator | None":
-    """The processes that ``accelerate launch`` has started, or None when there is only this one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return None
-    from accelerate import Accelerator
-
-    return Accelerator(cpu=device.type == "cpu")
-
-
-def run(
-    preset: str, *, folder: Path | None = None, device: torch.device | str | None = None, runs: Path = RUNS
-) -> Path:
-    """Train, test and write the result file, whose path is returned; started again after a kill, it continues.
-
-    ``accelerate launch --num_processes P -m course reproduce omniglot-maml`` spreads the tasks of each outer step over
-    P processes.
-
-    Args:
-        preset: ``"quick"`` or ``"full"``.
-        folder: of the result file; None for the book's results.
-        device: None for the fastest that is there.
-        runs: where a folder for the checkpoints of this preset and these settings is made. A finished run is not
-            trained again unless that folder is deleted.
-
-    Raises:
-        DataError: if Omniglot is not to be had; the message says how to get it.
-    """
-    config = settings_of(OmniglotMAMLConfig, preset)
-    device = runtime.device(device)
-    accelerator = launched(device)
-    if accelerator:
-        device = accelerator.device
-    splits = {
-        split: data.load("omniglot", split=split, rotations=split == "train").to(device)
-        for split in ("train", "validation", "test")
-    }
-    settings = json.dumps(asdict(config), sort_keys=True).encode()
-    kept = Path(runs) / f"omniglot-maml-{preset}-{hashlib.sha256(settings).hexdigest()[:8]}"
-    main = accelerator is None or accelerator.is_main_process
-    clock = Clock(kept, keep=main)
-    if main:
-        print(f"checkpoints: {kept} (delete this folder to train anew)")
-    recipe = Recipe(config, splits, kept, accelerator)
-    found: dict[tuple[int, str], list[Tensor]] = {}
-    for seed in config.seeds:
-        for n_way, maml_config in config.rows.items():
-            for method, scores in recipe.measure(n_way, maml_config, seed).items():
-                found.setdefault((n_way, method), []).append(scores)
-    metrics = [
-        metric(f"{n_way}-way 1-shot, {method}", scores, PAPER[n_way] if method == "MAML" else (None, None))
-        for (n_way, method), scores in found.items()
-    ]
-    path = result_path("omniglot-maml", preset, folder)
-    if main:
-        save_result(
-            "omniglot-maml",
-            preset,
-            metrics,
-            config=asdict(config),
-            seeds=list(config.seeds),
-            seconds=clock.seconds,
-            environment=measured_on(device),
-            folder=folder,
-        )
-    return path

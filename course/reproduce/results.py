@@ -1,24 +1,20 @@
-"""Result files: a measured table with everything needed to measure it again.
+"""Result files: a measured table with everything needed to measure it again, and the one way in which it is shown.
 
 A result is a JSON file ``<recipe>-<preset>.json``. It is written once, at the end of a recipe, and the book reads it:
 no number of a long experiment is ever typed into the prose.
 """
 
-import datetime
 import json
-import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import torch
-
-from course import checkpoints, runtime
 from course.files import write_json
-from course.metrics import t_interval95
+from course.reproduce import require_recipe
 
 PRESETS = ("quick", "full")
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
+NOT_YET = "not yet run"
 
 
 @dataclass(frozen=True)
@@ -26,17 +22,18 @@ class Metric:
     """One number with its uncertainty.
 
     Attributes:
-        name: what was measured, for example ``"5-way 1-shot"``.
+        method, quantity, setting: what was measured, in which respect and under which conditions: ``"MAML"``,
+            ``"accuracy"``, ``"5-way 1-shot"``. The setting is empty when there is only one.
         mean: the mean over ``n`` repetitions, in ``unit``.
         interval95: half the width of the 95 % confidence interval of the mean.
-        n: number of repetitions.
-        over: what a repetition is: ``"episodes"``, ``"seeds"``.
+        n, over: the number of repetitions, and what they are: ``"seeds"``, ``"episodes"``.
         unit: ``"%"`` or empty.
-        paper: the published value, where there is one.
-        paper_interval95: the published half width, where there is one.
+        paper, paper_interval95: the published value and half width, where there are any.
     """
 
-    name: str
+    method: str
+    quantity: str
+    setting: str
     mean: float
     interval95: float
     n: int
@@ -46,105 +43,135 @@ class Metric:
     paper_interval95: float | None = None
 
 
-def metric_over_seeds(name: str, values: list[float], **fields) -> Metric:
-    """Mean and 95 % interval of a few independent runs, :py:func:`~course.metrics.t_interval95`.
+@dataclass(frozen=True)
+class Result:
+    """What one preset of a recipe has found: how, when, in how many seconds of work over all starts, and on what."""
 
-    Raises:
-        ValueError: for fewer than two values, which have no interval.
-    """
-    if len(values) < 2:
-        raise ValueError(f"{name}: {len(values)} value(s) given, an interval needs at least 2 seeds")
-    mean, half = t_interval95(values)
-    return Metric(name, mean.item(), half.item(), len(values), "seeds", **fields)
+    recipe: str
+    preset: str
+    command: str
+    date: str
+    seconds: float
+    seeds: list[int]
+    config: dict
+    environment: dict
+    metrics: list[Metric]
 
+    def by_method(self, quantity: str, setting: str = "") -> dict[str, Metric]:
+        """One column of the table: the metric of each method."""
+        return {each.method: each for each in self.metrics if (each.quantity, each.setting) == (quantity, setting)}
 
-Settings = TypeVar("Settings")
-
-
-def settings_of(kind: type[Settings], preset: str) -> Settings:
-    """The settings of a preset, from a class with a constructor for each: ``kind.quick()`` or ``kind.full()``."""
-    if preset not in PRESETS:
-        raise ValueError(f"there is no preset {preset!r}; choose {' or '.join(PRESETS)}")
-    return getattr(kind, preset)()
-
-
-class Clock:
-    """Seconds of work behind a result, over all starts of its run; of a killed start, up to its last checkpoint.
-
-    Args:
-        folder: where the run keeps its checkpoints, below which they are looked for.
-        keep: whether to note this start there; False for a process that is not the main one.
-    """
-
-    def __init__(self, folder: Path, *, keep: bool = True):
-        note, self.before = folder / "clock.json", 0.0
-        if note.exists():
-            last = json.loads(note.read_text(encoding="utf8"))
-            saved = [path.stat().st_mtime for path in folder.rglob(checkpoints.STATE)]
-            self.before = last["before"] + max([0.0, *(moment - last["started"] for moment in saved)])
-        self.started = time.time()
-        if keep:
-            write_json(note, {"before": self.before, "started": self.started})
-
-    @property
-    def seconds(self) -> float:
-        """Seconds until now."""
-        return self.before + time.time() - self.started
+    def save(self, folder: Path) -> Path:
+        """Write the result file, whole or not at all, and return its path; NaN is a ValueError."""
+        return write_json(result_path(self.recipe, self.preset, folder), asdict(self))
 
 
-def measured_on(device: torch.device) -> dict[str, str | int | None]:
-    """:func:`course.runtime.environment` of a result computed on ``device``; a GPU that stood idle is left out."""
-    return runtime.environment() | {"device": device.type} | ({"gpu": None} if device.type == "cpu" else {})
+def command_of(recipe: str, preset: str) -> str:
+    """The command that runs a recipe."""
+    return f"course reproduce {recipe} --preset {preset}"
 
 
-def result_path(recipe: str, preset: str, folder: Path | None = None) -> Path:
+def result_path(recipe: str, preset: str, folder: Path = RESULTS) -> Path:
     """Where the result of ``recipe`` with ``preset`` lies (by default among the book's results)."""
-    return (RESULTS if folder is None else Path(folder)) / f"{recipe}-{preset}.json"
+    return Path(folder) / f"{recipe}-{preset}.json"
 
 
-def save_result(
-    recipe: str,
-    preset: str,
-    metrics: list[Metric],
-    *,
-    config: dict,
-    seeds: list[int],
-    seconds: float,
-    environment: dict,
-    folder: Path | None = None,
-) -> Path:
-    """Write a result file, whole or not at all, and return its path."""
-    path = result_path(recipe, preset, folder)
-    result = {
-        "recipe": recipe,
-        "preset": preset,
-        "command": f"course reproduce {recipe} --preset {preset}",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "seconds": round(seconds, 1),
-        "seeds": seeds,
-        "config": config,
-        "environment": environment,
-        "metrics": [asdict(metric) for metric in metrics],
-    }
-    write_json(path, result)
-    return path
-
-
-def load_result(recipe: str, preset: str, folder: Path | None = None) -> dict | None:
+def load_result(recipe: str, preset: str, folder: Path = RESULTS) -> Result | None:
     """The stored result, or ``None`` when the recipe has not been run yet.
 
     Raises:
+        CourseError: if there is no such recipe.
         ValueError: if the file is there but is not a result of this recipe and preset.
     """
+    require_recipe(recipe)
     path = result_path(recipe, preset, folder)
     if not path.exists():
         return None
     try:
-        result = json.loads(path.read_text(encoding="utf8"))
-        if (result["recipe"], result["preset"]) != (recipe, preset):
-            raise ValueError(f"it holds {result['recipe']}-{result['preset']}")
-        result["metrics"] = [asdict(Metric(**metric)) for metric in result["metrics"]]
+        content = json.loads(path.read_text(encoding="utf8"))
+        result = Result(**content | {"metrics": [Metric(**metric) for metric in content["metrics"]]})
+        if (result.recipe, result.preset) != (recipe, preset):
+            raise ValueError(f"it holds {result.recipe}-{result.preset}")
     except (ValueError, KeyError, TypeError) as error:
-        command = f"course reproduce {recipe} --preset {preset}"
-        raise ValueError(f"{path} is not a result file ({error}); make it again with: {command}") from error
+        again = command_of(recipe, preset)
+        raise ValueError(f"{path} is not a result file ({error}); make it again with: {again}") from error
     return result
+
+
+class Markdown(str):
+    """Text that a notebook shows as Markdown, and a terminal as it is."""
+
+    __repr__ = _repr_markdown_ = str.__str__
+
+
+def show(recipe: str, folder: Path = RESULTS) -> Markdown:
+    """The tables of a recipe, one for each preset that was run; then when and where, or how to run it.
+
+    A table has a row for each method and a column for each quantity and setting; numbers that a paper has published
+    for a column stand in the next. The errors are those of :func:`load_result`.
+    """
+    results = {preset: load_result(recipe, preset, folder) for preset in PRESETS}
+    tables = [result_table(result) for result in results.values() if result is not None]
+    return Markdown("\n".join([*tables, *(origin(recipe, *each) for each in results.items())]) + "\n")
+
+
+def result_table(result: Result) -> str:
+    """The table of one preset, below a line that says what all of its cells have in common."""
+    methods = list(dict.fromkeys(metric.method for metric in result.metrics))
+    columns = list(dict.fromkeys((metric.quantity, metric.setting) for metric in result.metrics))
+    varies = [len(set(names)) > 1 for names in zip(*columns, strict=True)]
+    repetitions = {f"{metric.n:,} {metric.over}" for metric in result.metrics}
+
+    def measured(metric: Metric) -> str:
+        text = with_interval(metric.mean, metric.interval95, metric.unit)
+        return text if len(repetitions) == 1 else f"{text} ({metric.n:,} {metric.over})"
+
+    head, cells = ["method"], [methods]
+    for column in columns:
+        found = [result.by_method(*column).get(method) for method in methods]
+        head.append(", ".join(name for name, shown in zip(column, varies, strict=True) if shown and name) or column[0])
+        cells.append([measured(metric) if metric else "" for metric in found])
+        if any(metric and metric.paper is not None for metric in found):
+            head.append("published")
+            papers = [(m.paper, m.paper_interval95, m.unit) if m else (None,) * 3 for m in found]
+            cells.append(["" if paper[0] is None else with_interval(*paper) for paper in papers])
+    common = [
+        f"`{result.preset}`",
+        *(name for name, shown in zip(columns[0], varies, strict=True) if name and not shown),
+    ]
+    over = f" over {repetitions.pop()}" if len(repetitions) == 1 else ""
+    return f"{', '.join(common)}, mean ± 95 %{over}:\n\n{markdown_table(head, zip(*cells, strict=True))}"
+
+
+def with_interval(mean: float, interval: float | None, unit: str) -> str:
+    """`97.3 ± 0.4 %` with as many decimals as the interval has meaning."""
+    if interval is None:
+        return f"{mean:.4g} {unit}".rstrip()
+    decimals = 1 + (interval < 0.095) + (interval < 0.0095)
+    return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
+
+
+def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; a `|` in a cell is escaped."""
+    lines = [list(head)]
+    lines += [["---"] * len(lines[0])]
+    lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def origin(recipe: str, preset: str, result: Result | None) -> str:
+    """When, where and how a preset was run, or how to run it."""
+    if result is None:
+        return f"- `{preset}`: {NOT_YET}; to run it: `{command_of(recipe, preset)}`"
+    environment, seconds = result.environment, result.seconds
+    hardware = environment.get("gpu") or environment.get("cpu", "unknown")
+    seeds = f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}"
+    time = (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+    made = f"{result.date}, {time} on {hardware}, PyTorch {environment.get('torch')}, {seeds}"
+    return f"- `{preset}`: {made}; again with `{result.command}`"

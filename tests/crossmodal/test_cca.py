@@ -1,6 +1,5 @@
 """CCA against independent exact solutions, its theorems, its edges, and the calibration of its tests."""
 
-import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import course.crossmodal.cca
 from course.crossmodal.cca import CCA, canonical_pairs, permutation_test, whitening, wilks_test
 from course.crossmodal.covariance import moments
 from course.metrics import column_correlations
@@ -321,7 +319,7 @@ def test_gradients_are_not_recorded():
     assert not CCA(2).fit(x, y).transform(x, y)[0].requires_grad
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gpu_equals_cpu(dtype):
     x, y = (torch.from_numpy(view).to(dtype) for view in pair(5000, 30, 20))
@@ -380,10 +378,6 @@ def test_pairs_of_known_covariances():
     torch.testing.assert_close(correlations, rho)
     torch.testing.assert_close(a.abs(), identity)
     torch.testing.assert_close(b.abs(), identity)
-
-
-def test_the_example_in_the_docstring():
-    assert doctest.testmod(course.crossmodal.cca).failed == 0
 
 
 # --- errors

@@ -36,7 +36,7 @@ class Owner:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        name, wanted = request.path.rsplit("/", 1)[-1], request.headers.get("Range")
+        name, wanted = request.path.removeprefix("/"), request.headers.get("Range")
         self.asked.append((name, wanted))
         manner = self.manners[name].pop(0) if self.manners.get(name) else "good"
         kind, number = ("cut", manner) if isinstance(manner, int) else split(manner)
@@ -75,7 +75,7 @@ class Owner:
     def entry(self, name: str = "small") -> Entry:
         """A registry entry whose files are those that the owner holds now."""
         files = tuple(
-            RemoteFile(f"{self.address}/{file}", hashlib.md5(body).hexdigest(), len(body))
+            RemoteFile(f"{self.address}/{file}", hashlib.md5(body).hexdigest(), len(body), path=file)
             for file, body in self.files.items()
         )
         return Entry(name, "real", "a small set", "free", "nobody (2026)", "course.data.mnist:load_mnist", files=files)

@@ -18,8 +18,8 @@ def test_a_pass_holds_no_example_twice_and_is_the_same_in_any_order_of_asking(n,
     assert drawn.dtype == torch.int64
     assert len(drawn.unique()) == len(drawn) == n // size * size
     assert drawn.min() >= 0 and drawn.max() < n
-    alone = [Batches(n, size, seed=seed)[step] for step in reversed(steps)]
-    assert all(torch.equal(a, b) for a, b in zip(in_turn, reversed(alone), strict=True))
+    one_by_one = [Batches(n, size, seed=seed)[step] for step in reversed(steps)]
+    assert all(torch.equal(a, b) for a, b in zip(in_turn, reversed(one_by_one), strict=True))
 
 
 def test_passes_and_seeds_differ_and_every_example_has_its_turn():

@@ -13,16 +13,6 @@ from course.data.registry import REGISTRY
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """No data anywhere: an empty $COURSE_DATA and an empty cache."""
-    for variable in ("COURSE_DATA", "COURSE_CACHE"):
-        (tmp_path / variable).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path
-
-
-@pytest.fixture
 def owner(home, monkeypatch):
     """An owner of the one real data set that the registry names."""
     with owner_of({"a.bin": b"a" * 1000, "b.bin": b"b" * 500}) as owner:
@@ -164,8 +154,8 @@ def test_verify_reads_what_is_there(home, course):
     status, lines, _ = course("verify", "sinusoids", "multiview")
     assert status == 0
     assert [line.split()[:3] for line in lines] == [
-        ["OK", "sinusoids", "SinusoidTasks"],
-        ["OK", "multiview", "PairedViews"],
+        ["OK", "sinusoids", "SinusoidTasks(amplitude=(0.1,"],
+        ["OK", "multiview", "GaussianPairs('multiview',"],
     ]
 
 
@@ -177,7 +167,7 @@ def test_verify_fails_on_a_damaged_set_and_goes_on(home, course):
     assert lines[0].startswith("FAIL  mnist       ")
     assert "train-images-idx3-ubyte.gz is damaged or cut short" in lines[0]
     assert lines[1].startswith("FAIL  omniglot    omniglot is not on this machine")
-    assert lines[2].startswith("OK    multiview   PairedViews (embedded, ")
+    assert lines[2].startswith("OK    multiview   GaussianPairs('multiview', x=[1000, 20] float64, ")
 
 
 def test_verify_without_a_name_takes_all_that_are_there(home, course, monkeypatch):
@@ -207,6 +197,8 @@ def test_what_a_failed_fetch_leaves_counts_as_absent(owner, home, course, manner
     cache = home / "COURSE_CACHE"
     assert {path.name for path in (cache / "small").iterdir()} == left
     (cache / "small").rename(cache / "omniglot")
+    (cache / "omniglot" / "english").mkdir()
+    (cache / "omniglot" / "english" / "text.txt.part").touch()
     with pytest.raises(DataError, match=r"omniglot is not on this machine; .*: run `course data fetch omniglot`"):
         load_omniglot("train")
     (cache / "omniglot" / "images_evaluation.zip").touch()

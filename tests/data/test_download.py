@@ -1,11 +1,10 @@
-"""Downloads against a real server in every manner: what is in place is right, and nothing bad is left behind."""
+"""Downloads against a real server in every manner: what is there is right, and nothing bad is left behind."""
 
 import errno
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -46,9 +45,8 @@ def quiet(_):
 
 def left(folder):
     """What a cache folder holds, without the lock."""
-    return (
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} if folder.exists() else {}
-    )
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_fetches_and_keeps(owner, tmp_path):
@@ -61,6 +59,16 @@ def test_fetches_and_keeps(owner, tmp_path):
     assert len(owner.asked) == 2
     assert [line.split(":")[0] for line in lines] == ["a.bin", "b.bin"] * 2
     assert "already there" in lines[2]
+
+
+def test_files_of_the_same_name_lie_in_folders_of_their_own(owner, tmp_path):
+    owner.files = {"english/text.txt": b"good day", "french/text.txt": BODY}
+    owner.manners["french/text.txt"] = [70_000]
+    fetch(owner.entry(), patience=QUICK, report=quiet)
+    assert left(tmp_path / "small") == owner.files
+    assert owner.asked[2] == ("french/text.txt", "bytes=70000-")
+    fetch(owner.entry(), patience=QUICK, report=quiet)
+    assert len(owner.asked) == 3
 
 
 def test_goes_on_where_it_was_cut(owner, tmp_path):
@@ -97,24 +105,26 @@ def test_whatever_happens_the_file_is_right_or_absent(owner, tmp_path, manners):
     assert left(tmp_path / "small") == {"a.bin": BODY}
 
 
-def test_a_cut_that_never_ends_keeps_the_part_for_the_next_time(owner, tmp_path):
-    owner.manners["a.bin"] = [50_000, 0, 0, 0]
-    with pytest.raises(
-        DataError, match=r"a\.bin could not be fetched: .* 3 times in a row; 50\.0 kB are kept, the same"
-    ):
+@pytest.mark.parametrize(
+    ("manners", "message", "kept"),
+    [
+        ([50_000, 0, 0], r"could not be fetched: .* 3 times in a row; 50\.0 kB are kept, the same", BODY[:50_000]),
+        (["hang 1000", "hang 0", "hang 0"], "did not answer in time, 3 times in a row; 1.0 kB are kept", BODY[:1000]),
+        (["status 503"] * 3, r"the server answered 503 .*, 3 times in a row\. Check the network", None),
+        (["status 404"], "cannot be had, the server answered 404 Not Found: .*COURSE_DATA", None),  # asked for once
+        (["endless"], r"sends more than 1\.0 MB, expected 200\.0 kB", b""),
+    ],
+)
+def test_a_failure_says_why_and_the_next_time_goes_on_from_there(owner, tmp_path, manners, message, kept):
+    owner.files = {"a.bin": b"short", "b.bin": BODY}
+    owner.manners["b.bin"] = list(manners)
+    with pytest.raises(DataError, match=rf"b\.bin.*{message}"):
         fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {"a.bin.part": BODY[:50_000]}
-    owner.manners.clear()
+    assert left(tmp_path / "small") == {"a.bin": b"short"} | ({} if kept is None else {"b.bin.part": kept})
+    assert owner.manners["b.bin"] == [] and len(owner.asked) == 1 + len(manners)
     fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert owner.asked[-1] == ("a.bin", "bytes=50000-")
-    assert left(tmp_path / "small") == {"a.bin": BODY}
-
-
-def test_too_slow_an_owner(owner, tmp_path):
-    owner.manners["a.bin"] = ["hang 1000", "hang 0", "hang 0", "hang 0"]
-    with pytest.raises(DataError, match=r"127\.0\.0\.1 did not answer in time, 3 times in a row; 1\.0 kB are kept"):
-        fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {"a.bin.part": BODY[:1000]}
+    assert owner.asked[-1] == ("b.bin", f"bytes={len(kept)}-" if kept else None)
+    assert left(tmp_path / "small") == owner.files
 
 
 def test_a_wrong_file_is_removed(owner, tmp_path):
@@ -123,21 +133,6 @@ def test_a_wrong_file_is_removed(owner, tmp_path):
     with pytest.raises(DataError, match=r"a\.bin has the MD5 checksum \w{32}, expected \w{32}; the file was removed"):
         fetch(entry, patience=QUICK, report=quiet)
     assert left(tmp_path / "small") == {}
-
-
-def test_a_good_file_stays_when_the_next_one_fails(owner, tmp_path):
-    owner.files["b.bin"] = b"short"
-    owner.manners["b.bin"] = ["status 404"]
-    with pytest.raises(DataError, match=r"b\.bin cannot be had, the server answered 404 Not Found: .*COURSE_DATA"):
-        fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {"a.bin": BODY}
-    assert [name for name, _ in owner.asked] == ["a.bin", "b.bin"]  # 404 is not asked for again
-
-
-def test_a_busy_server_is_asked_again(owner, tmp_path):
-    owner.manners["a.bin"] = ["status 503", "status 429"]
-    fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {"a.bin": BODY}
 
 
 @pytest.mark.parametrize(
@@ -166,36 +161,25 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(owner, tmp_path):
     assert "checksum is wrong" in lines[0]
 
 
-def test_an_endless_answer_does_not_fill_the_disk(owner, tmp_path):
-    owner.manners["a.bin"] = ["endless"]
-    with pytest.raises(DataError, match=r"sends more than 1\.0 MB, expected 200\.0 kB"):
-        fetch(owner.entry(), patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {"a.bin.part": b""}
-
-
-def test_no_network(owner, tmp_path):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:1/a.bin", r"no connection to 127\.0\.0\.1, 3 times in a row\. Check the network"),
+        ("https://127.0.0.1:{port}/a.bin", "no trusted connection .*: check the clock and the network"),
+    ],
+)
+def test_no_network_or_no_trusted_connection(owner, tmp_path, address, message):
     entry = owner.entry()
-    entry = replace(entry, files=(replace(entry.files[0], url=f"{address}/a.bin"),))
-    with pytest.raises(DataError, match=r"no connection to 127\.0\.0\.1, 3 times in a row\. Check the network"):
-        fetch(entry, patience=QUICK, report=quiet)
-    assert left(tmp_path / "small") == {}
-
-
-def test_no_trusted_connection(owner, tmp_path):
-    entry = owner.entry()
-    entry = replace(entry, files=(replace(entry.files[0], url=entry.files[0].url.replace("http:", "https:")),))
-    with pytest.raises(DataError, match=r"no trusted connection .*: check the clock and the network"):
-        fetch(entry, patience=QUICK, report=quiet)
+    file = replace(entry.files[0], url=address.format(port=owner.server.server_port))
+    with pytest.raises(DataError, match=message):
+        fetch(replace(entry, files=(file,)), patience=QUICK, report=quiet)
     assert left(tmp_path / "small") == {}
 
 
 def test_pauses_double_and_only_failures_in_a_row_count(owner, monkeypatch):
     pauses = []
     monkeypatch.setattr(download.time, "sleep", pauses.append)
-    owner.manners["a.bin"] = ["status 503", "status 503", 10, "status 503", "status 503"]
+    owner.manners["a.bin"] = ["status 503", "status 429", 10, "status 503", "status 503"]
     fetch(owner.entry(), patience=replace(QUICK, attempts=4, pause=1.0), report=quiet)
     assert pauses == [1.0, 2.0, 1.0, 2.0, 4.0]
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tiny_sets import put
 
 from course.data import DataError, EpisodeSampler, from_folder
 
@@ -36,7 +37,7 @@ def test_classes_and_pictures_in_the_order_of_their_names(mine):
 
 def test_three_lines_make_an_episode(mine):
     episode = EpisodeSampler(from_folder(mine), n_way=2, k_shot=1, n_query=1)[0]
-    assert episode.support_x.shape == (1, 2, 1, 28, 28)
+    assert episode.support_x.shape == (1, 2, 1, 28, 28) and episode.support_x.max() <= 1
     with pytest.raises(
         DataError, match=r"mine: 2 shots and 1 queries need 3 examples of each class; too few in 'dog' \(2\)"
     ):
@@ -142,36 +143,44 @@ def test_a_picture_in_another_format_than_its_name_says_is_read(mine):
 
 
 @pytest.mark.parametrize(
-    ("prepare", "message"),
+    ("files", "message"),
     [
-        (lambda at: None, "at is missing: name a folder with one sub-folder for each class"),
-        (lambda at: at.touch(), "at is a file: name a folder"),
-        (lambda at: at.mkdir(), "at holds nothing: make one sub-folder for each class, at least two"),
-        (lambda at: picture(at / "cat/1.png"), "holds only the class 'cat': make one sub-folder for each class"),
-        (lambda at: (picture(at / "cat/1.png"), (at / "dog").mkdir()), "class folder .*dog holds no picture: add some"),
+        (None, "at is missing: name a folder with one sub-folder for each class"),
+        ("file", "at is a file: name a folder"),
+        ([], "at holds nothing: make one sub-folder for each class, at least two"),
+        (["cat/1.png"], "holds only the class 'cat': make one sub-folder for each class"),
         (
-            lambda at: (picture(at / "cat/1.png"), picture(at / "1.png")),
-            "at holds 1.png beside the folders of the classes",
+            ["cat/1.png", "dog/.hidden"],
+            r"class folder .*dog is empty: add pictures \(\.png.*\) or recordings \(\.wav, \.fl",
         ),
-        (lambda at: [picture(at / f"{n}.png") for n in range(5)], "holds 0.png, 1.png, 2.png and 2 more beside"),
-        (
-            lambda at: (picture(at / "cat/1.png"), picture(at / "dog/old/1.png")),
-            r"dog holds old, expected pictures only \(\.png",
-        ),
-        (
-            lambda at: (picture(at / "cat/1.png"), picture(at / "dog/1.png"), (at / "dog/a.txt").touch()),
-            "dog holds a.txt, expected pictures only .*convert or move what is none",
-        ),
-        (
-            lambda at: (picture(at / "cat/1.png"), (at / "dog").mkdir(), (at / "dog/bark.WAV").touch()),
-            r"dog holds sound \(bark.WAV\), but from_folder reads pictures only: sound comes in a later release",
-        ),
+        (["cat/1.png", "1.png"], "at holds 1.png beside the folders of the classes"),
+        (["a.png", "b.png", "c.png", "d.png", "e.png"], "holds a.png, b.png, c.png and 2 more beside"),
+        (["cat/1.png", "dog/old/1.png"], r"dog holds old, expected pictures \(\.png"),
+        (["cat/1.png", "dog/1.png", "dog/a.mp3"], "dog holds a.mp3, expected .* only: convert or move what is neither"),
+        (["cat/1.png", "cat/2.png", "dog/b.WAV"], r"both pictures \(1.png, 2.png\) and recordings \(b.WAV\): keep one"),
     ],
 )
-def test_a_folder_of_another_form(tmp_path, prepare, message):
-    prepare(tmp_path / "at")
+def test_a_folder_of_another_form(tmp_path, files, message):
+    if files == "file":
+        (tmp_path / "at").touch()
+    elif files is not None:
+        (tmp_path / "at").mkdir()
+        put(tmp_path / "at", dict.fromkeys(files, b"?"))
     with pytest.raises(DataError, match=message):
         from_folder(tmp_path / "at")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("1.png", "rate", "from_folder for pictures has no option 'rate'; there are: size, channels, invert"),
+        ("1.flac", "channels", "from_folder for recordings has no option 'channels'; there are: rate, mono, speaker"),
+        ("1.wav", "speakr", "from_folder for recordings has no option 'speakr'; did you mean 'speaker'"),
+    ],
+)
+def test_an_option_for_files_of_another_kind(tmp_path, name, option, message):
+    with pytest.raises(ValueError, match=message):
+        from_folder(put(tmp_path, {f"cat/{name}": b"?", f"dog/{name}": b"?"}), **{option: 1})
 
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, True, None])

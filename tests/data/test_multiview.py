@@ -30,7 +30,7 @@ def test_the_true_directions_reach_the_true_correlations():
     assert (cross - expected).abs().max() < 5 * 0.0022
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(p=st.integers(1, 8), q=st.integers(1, 8), n=st.integers(1, 20), seed=st.integers(0, 1000))
 def test_shapes_repetition_and_mixing(p, q, n, seed):
     k = min(p, q)
@@ -39,7 +39,7 @@ def test_shapes_repetition_and_mixing(p, q, n, seed):
     assert views.x_weights.shape == (p, k) and views.y_weights.shape == (q, k)
     assert torch.equal(views.x, again.x) and torch.equal(views.y, again.y)
     longer = multiview(n + 30, p, q, [0.5] * k, seed=seed)
-    assert torch.equal(longer.x_weights, views.x_weights)  # the population depends on the seed alone
+    assert torch.equal(longer.x_weights, views.x_weights)  # the population depends only on the seed
     stretch = torch.linalg.svdvals(mixing(p, torch.Generator().manual_seed(seed)))
     assert stretch.min() >= 0.5 - 1e-12 and stretch.max() <= 2 + 1e-12
 

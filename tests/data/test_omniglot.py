@@ -1,88 +1,26 @@
-"""Omniglot: what is read is what was drawn, and what is not Omniglot is refused by name."""
+"""Omniglot: what is read is what was drawn, and what is not Omniglot is refused by name.
 
-import io
+What damage to a file does is in ``test_damage.py``.
+"""
+
 import os
-import zipfile
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from tiny_sets import DRAWERS, SIDE, drawings, pictures, png, zipped
 
 from course.data import DataError, load, omniglot
-from course.data.omniglot import DRAWERS, SIDE, area_weights, load_omniglot, permutation
-
-SMALL = {"images_background": (3, 5), "images_evaluation": (2, 3)}
-ALPHABETS = {
-    "images_background": {"Aleph": 2, "Beth": 1, "Gimel": 2},
-    "images_evaluation": {"Daleth": 2, "Zayin": 1},
-}
-REMEDY = "put the complete set into .*/omniglot, or unset COURSE_DATA and run `course data fetch omniglot`"
-
-
-def png(ink: np.ndarray) -> bytes:
-    """A drawing as Omniglot stores it: one bit a pixel, black where there is ink."""
-    stream = io.BytesIO()
-    Image.fromarray(~ink).convert("1", dither=Image.Dither.NONE).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def drawings() -> dict[str, np.ndarray]:
-    """The small set: file name to ink."""
-    random = np.random.default_rng(0)
-    return {
-        f"{part}/{alphabet}/character{number:02}/{number:04}_{drawer:02}.png": random.random((SIDE, SIDE)) < 0.1
-        for part, alphabets in ALPHABETS.items()
-        for alphabet, count in alphabets.items()
-        for number in range(1, count + 1)
-        for drawer in range(1, DRAWERS + 1)
-    }
-
-
-@pytest.fixture(scope="module")
-def ink():
-    return drawings()
-
-
-@pytest.fixture(scope="module")
-def pictures(ink):
-    return {name: png(drawing) for name, drawing in ink.items()}
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A COURSE_DATA folder with an empty omniglot/ in it, and the sizes of the small set."""
-    monkeypatch.setattr(omniglot, "PARTS", SMALL)
-    monkeypatch.setattr(omniglot, "BY_CHARACTER", {"train": (0, 4), "validation": (4, 5), "test": (5, 8)})
-    monkeypatch.setattr(omniglot, "TRAIN_ALPHABETS", 2)
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "data" / "omniglot"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def zipped(folder, pictures, compression=zipfile.ZIP_DEFLATED):
-    for part in SMALL:
-        with zipfile.ZipFile(folder / f"{part}.zip", "w", compression) as archive:
-            for name, data in pictures.items():
-                if name.startswith(part):
-                    archive.writestr(name, data)
-
-
-def unpacked(folder, pictures):
-    for name, data in pictures.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-
+from course.data.omniglot import area_weights, load_omniglot, permutation
 
 # --- what is read
 
 
-def test_every_pixel_at_full_size(home, ink, pictures):
-    zipped(home, pictures)
+def test_every_pixel_at_full_size(tiny):
+    tiny("omniglot")
+    ink = drawings()
     data = load("omniglot", size=SIDE)
     expected = sorted(ink, key=lambda name: name.split("/")[1:])
     assert torch.equal(
@@ -95,8 +33,8 @@ def test_every_pixel_at_full_size(home, ink, pictures):
 
 
 @pytest.mark.parametrize("size", [35, 21, 15])
-def test_scaling_is_the_mean_over_blocks(home, ink, pictures, size):
-    zipped(home, pictures)
+def test_scaling_is_the_mean_over_blocks(tiny, size):
+    tiny("omniglot")
     data = load("omniglot", size=size)
     whole = load("omniglot", size=SIDE)
     blocks = whole.x.float().unfold(2, SIDE // size, SIDE // size).unfold(3, SIDE // size, SIDE // size).mean((-1, -2))
@@ -114,30 +52,31 @@ def test_area_weights_keep_the_mean_and_every_pixel_counts_alike(source, data):
     np.testing.assert_allclose(weights[::-1, ::-1], weights, atol=1e-5)  # left and right alike
 
 
-def test_full_and_empty_paper(home, pictures):
+def test_full_and_empty_paper(tiny):
     full, empty = png(np.ones((SIDE, SIDE), bool)), png(np.zeros((SIDE, SIDE), bool))
-    zipped(home, {name: full if "Aleph" in name else empty for name in pictures})
+    tiny("omniglot", zipped({name: full if "Aleph" in name else empty for name in pictures()}))
     data = load("omniglot")
     inked = torch.tensor([group == "Aleph" for group in data.groups])[data.y]
     assert data.x[inked].unique().tolist() == [255]
     assert data.x[~inked].unique().tolist() == [0]
+    assert torch.equal(data.examples(), data.x / 255)
 
 
-def test_zip_and_folder_hold_the_same_and_hidden_files_do_not_count(home, pictures, tmp_path, monkeypatch):
-    zipped(home, {**pictures, "__MACOSX/images_background/Aleph/._x.png": b"", "images_background/.DS_Store": b""})
+def test_zip_and_folder_hold_the_same_and_hidden_files_do_not_count(tiny):
+    hidden = {"__MACOSX/images_background/Aleph/._x.png": b"", "images_background/.DS_Store": b""}
+    folder = tiny("omniglot", zipped({**pictures(), **hidden}))
     from_zip = load("omniglot", split="train")
-    other = tmp_path / "other" / "omniglot"
-    unpacked(
-        other, {**pictures, "images_background/Aleph/character01/._0001_01.png": b"", "images_background/x.txt": b""}
-    )
-    monkeypatch.setenv("COURSE_DATA", str(other.parent))
+    for archive in folder.iterdir():
+        archive.unlink()
+    hidden = {"images_background/Aleph/character01/._0001_01.png": b"", "images_background/x.txt": b""}
+    tiny("omniglot", {**pictures(), **hidden})
     from_folder = load("omniglot", split="train")
     assert torch.equal(from_zip.x, from_folder.x)
     assert (from_zip.classes, from_zip.groups) == (from_folder.classes, from_folder.groups)
 
 
-def test_rotations_are_classes_of_their_own(home, pictures):
-    zipped(home, pictures)
+def test_rotations_are_classes_of_their_own(tiny):
+    tiny("omniglot")
     plain, turned = load("omniglot", split="test"), load("omniglot", split="test", rotations=True)
     classes = len(plain.classes)
     assert len(turned.classes) == len(set(turned.classes)) == 4 * classes
@@ -151,8 +90,8 @@ def test_rotations_are_classes_of_their_own(home, pictures):
 
 
 @pytest.mark.parametrize("split_by", ["character", "alphabet"])
-def test_splits_are_disjoint_and_complete(home, pictures, split_by):
-    zipped(home, pictures)
+def test_splits_are_disjoint_and_complete(tiny, split_by):
+    tiny("omniglot")
     whole = load("omniglot")
     parts = {split: load("omniglot", split=split, split_by=split_by) for split in ("train", "validation", "test")}
     assert sorted(name for part in parts.values() for name in part.classes) == list(whole.classes)
@@ -171,9 +110,9 @@ def test_the_fixed_permutation_never_changes():
     assert permutation(30)[:6] == [14, 13, 23, 27, 29, 9]
 
 
-def test_only_the_half_that_is_needed_is_opened(home, pictures):
-    zipped(home, pictures)
-    (home / "images_evaluation.zip").unlink()
+def test_only_the_half_that_is_needed_is_opened(tiny):
+    folder = tiny("omniglot")
+    (folder / "images_evaluation.zip").unlink()
     assert len(load("omniglot", split="train", split_by="alphabet").classes) >= 3
     with pytest.raises(DataError, match=r"images_evaluation\.zip is missing"):
         load("omniglot", split="test", split_by="alphabet")
@@ -181,139 +120,57 @@ def test_only_the_half_that_is_needed_is_opened(home, pictures):
         load("omniglot", split="train")
 
 
-# --- where it is read
-
-
-def test_the_own_folder_wins_and_stays_untouched(home, pictures, tmp_path, monkeypatch):
-    zipped(home, pictures)
-    cache = tmp_path / "cache" / "omniglot"
-    cache.mkdir(parents=True)
-    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in home.iterdir()}
-    load("omniglot")
-    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in home.iterdir()} == before
-    monkeypatch.delenv("COURSE_DATA")
-    remedy = "run `course data fetch omniglot`, or let COURSE_DATA"
-    with pytest.raises(DataError, match=f"omniglot is not on this machine; .*: {remedy}"):
-        load("omniglot")
-    zipped(cache, pictures)
-    (cache / "images_background.zip").unlink()
-    with pytest.raises(DataError, match=rf"cache/omniglot/images_background\.zip is missing.*: {remedy}"):
-        load("omniglot")
-    zipped(cache, pictures)
-    assert len(load("omniglot").classes) == 8
-
-
-def test_absent(home, monkeypatch):
-    home.rmdir()
-    with pytest.raises(
-        DataError, match=r"looked for .*data/omniglot and .*cache/omniglot: run `course data fetch omniglot`"
-    ):
-        load("omniglot")
-    monkeypatch.delenv("COURSE_DATA")
-    with pytest.raises(DataError, match=r"\(COURSE_DATA is not set\)"):
-        load("omniglot")
-    monkeypatch.setenv("COURSE_DATA", str(home))
-    with pytest.raises(DataError, match=r"COURSE_DATA=.* is not a folder: correct or unset it"):
-        load("omniglot")
-
-
 # --- what is refused
 
-
-def refused(pattern):
-    return pytest.raises(DataError, match=f"{pattern}.*{REMEDY}")
-
-
-def test_a_zip_cut_short(home, pictures):
-    zipped(home, pictures)
-    path = home / "images_background.zip"
-    path.write_bytes(path.read_bytes()[:-1000])
-    with refused(r"images_background\.zip is damaged or cut short"):
-        load("omniglot")
+ONE = "images_background/Beth/character01/0001_07.png"
+EVALUATION = "images_evaluation/Daleth/character01/0001_01.png"
 
 
-def test_a_picture_damaged_in_the_zip(home, pictures):
-    zipped(home, pictures, zipfile.ZIP_STORED)
-    path, name = home / "images_evaluation.zip", "images_evaluation/Daleth/character02/0002_03.png"
-    data = bytearray(path.read_bytes())
-    data[data.index(pictures[name]) + 100] ^= 1
-    path.write_bytes(data)
-    with refused(f"images_evaluation.zip: the picture {name} cannot be read"):
+def without(part):
+    return {name: None for name in pictures() if part in name}
+
+
+@pytest.mark.parametrize("in_zip", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({ONE: pictures()[ONE][:120]}, f"the picture {ONE} cannot be read"),
+        ({ONE: b""}, f"the picture {ONE} cannot be read"),
+        ({ONE: b"GIF89a" + pictures()[ONE][6:]}, f"the picture {ONE} cannot be read"),
+        ({ONE: png(np.zeros((SIDE, SIDE - 1), bool))}, f"the picture {ONE} has 104 × 105 pixels, expected 105 × 105"),
+        (
+            {ONE: None},
+            r"3 alphabets, 5 .* and 99 pictures \(Beth/character01 with 19\); expected 3, 5 and 100, 20 of each",
+        ),
+        (without("Beth"), "holds 2 alphabets, 4 characters and 80 pictures; expected 3, 5 and 100"),
+        (without("background"), "holds 0 alphabets, 0 characters and 0 pictures; expected 3, 5 and 100"),
+        (
+            {"images_background/stray.png": b""},
+            r"holds images_background/stray\.png; expected images_background/<alphabet>/<character>/<file>\.png",
+        ),
+    ],
+)
+def test_what_is_not_omniglot(tiny, changes, message, in_zip):
+    kept = {name: data for name, data in (pictures() | changes).items() if data is not None}
+    folder = tiny("omniglot", zipped(kept) if in_zip else kept)
+    for part in () if in_zip else ("images_background", "images_evaluation"):
+        (folder / part).mkdir(exist_ok=True)
+    with pytest.raises(DataError, match=f"{message}.*: put the complete set into {folder}"):
         load("omniglot")
 
 
 @pytest.mark.parametrize(("field", "value"), [(8, 1), (10, 99)], ids=["encrypted", "unknown compression"])
-def test_a_directory_of_the_zip_that_is_damaged(home, pictures, field, value):
-    zipped(home, pictures)
-    path = home / "images_evaluation.zip"
+def test_a_directory_of_the_zip_that_is_damaged(tiny, field, value):
+    path = tiny("omniglot") / "images_evaluation.zip"
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + field] = value  # in the entry of the first picture
     path.write_bytes(data)
-    with refused(
-        r"images_evaluation\.zip: the picture images_evaluation/Daleth/character01/0001_01\.png cannot be read"
-    ):
+    with pytest.raises(DataError, match=rf"images_evaluation\.zip: the picture {EVALUATION} cannot be read"):
         load("omniglot")
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:120], lambda data: b"", lambda data: b"GIF89a" + data[6:]])
-def test_a_broken_picture_among_good_ones(home, pictures, damage):
-    name = "images_background/Beth/character01/0001_07.png"
-    unpacked(home, {**pictures, name: damage(pictures[name])})
-    with refused(f"the picture {name} cannot be read"):
-        load("omniglot")
-
-
-def test_a_picture_of_another_size(home, pictures):
-    name = "images_background/Beth/character01/0001_07.png"
-    zipped(home, {**pictures, name: png(np.zeros((SIDE, SIDE - 1), bool))})
-    with refused(f"the picture {name} has 104 × 105 pixels, expected 105 × 105"):
-        load("omniglot")
-
-
-def test_wrong_counts(home, pictures):
-    missing = "images_background/Beth/character01/0001_07.png"
-    zipped(home, {name: data for name, data in pictures.items() if name != missing})
-    counts = r"holds 3 alphabets, 5 characters and 99 pictures \(Beth/character01 with 19\); expected 3, 5 and 100"
-    with refused(counts):
-        load("omniglot")
-    zipped(home, {name: data for name, data in pictures.items() if "Beth" not in name})
-    with refused("holds 2 alphabets, 4 characters and 80 pictures; expected 3, 5 and 100"):
-        load("omniglot")
-    zipped(home, {name: data for name, data in pictures.items() if "background" not in name})
-    with refused("holds 0 alphabets, 0 characters and 0 pictures; expected 3, 5 and 100"):
-        load("omniglot")
-
-
-def test_a_strange_layout(home, pictures):
-    zipped(home, {**pictures, "images_background/stray.png": b""})
-    with refused(r"holds images_background/stray\.png; expected images_background/<alphabet>/<character>/<file>\.png"):
-        load("omniglot")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(position=st.integers(0, 10**9), flip=st.integers(1, 255))
-def test_one_changed_byte_is_found_or_harmless(home, pictures, whole, position, flip):
-    zipped(home, pictures)
-    path = home / "images_evaluation.zip"
-    data = bytearray(path.read_bytes())
-    data[position % len(data)] ^= flip
-    path.write_bytes(data)
-    try:
-        found = load("omniglot", split="test", split_by="alphabet", size=SIDE)
-    except DataError:
-        return
-    assert torch.equal(found.x, whole)  # a date or a comment, for example
-    assert found.groups == ("Daleth", "Daleth", "Zayin")
-
-
-@pytest.fixture(scope="module")
-def whole(ink):
-    names = sorted(name for name in ink if name.startswith("images_evaluation"))
-    return torch.from_numpy(np.stack([ink[name] for name in names])).unsqueeze(1) * np.uint8(255)
-
-
-def test_a_slow_load_shows_how_far_it_is(home, pictures, monkeypatch):
-    zipped(home, pictures)
+def test_a_slow_load_shows_how_far_it_is(tiny, monkeypatch):
+    tiny("omniglot")
     bars = {}
 
     def watched(items, *, desc, delay):

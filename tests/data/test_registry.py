@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 import torch
 
-from course.data import DataError, PairedViews, SinusoidTasks, load
-from course.data.registry import REGISTRY, licence_table, size
+from course.data import DataError, GaussianPairs, SinusoidTasks, load
+from course.data.registry import REGISTRY, Entry, RemoteFile, licence_table, size
 
 
 @pytest.mark.parametrize("entry", REGISTRY.values(), ids=REGISTRY)
@@ -20,15 +20,32 @@ def test_an_entry_is_complete_and_its_loader_agrees(entry):
     assert "|" not in entry.title + entry.licence + entry.citation  # they become cells of a table
 
 
-@pytest.mark.parametrize("file", [file for entry in REGISTRY.values() for file in entry.files], ids=lambda f: f.name)
+@pytest.mark.parametrize("file", [file for entry in REGISTRY.values() for file in entry.files], ids=lambda f: f.path)
 def test_a_file_has_a_safe_address_and_a_checksum(file):
     address = urlsplit(file.url)
     assert (address.scheme, address.query) == ("https", "")
-    assert file.name in address.path
-    assert file.name.endswith((".zip", ".gz"))
+    assert address.path.endswith(file.path.rsplit("/", 1)[-1])
     assert len(file.md5) == 32
     assert set(file.md5) <= set("0123456789abcdef")
     assert file.bytes > 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/a.txt", "../a.txt", "a/../b", "a//b", "a/", ".a", "a/.b", "a\\b", "C:a", "a b", "a\n"]
+)
+def test_a_path_that_leads_out_of_the_folder_or_hides_is_refused(path):
+    with pytest.raises(ValueError, match="is no safe path within a folder"):
+        RemoteFile("https://owner/a.txt", "", 0, path)
+    with pytest.raises(ValueError, match=r"'' is no safe path .* pass path="):
+        RemoteFile("https://owner/", "", 0)
+
+
+def test_two_files_of_a_set_need_two_paths():
+    files = [RemoteFile(f"https://owner/{language}/text.txt", "", 0) for language in ("english", "french")]
+    with pytest.raises(
+        ValueError, match=r"small: two files have the same path, give each its own: text\.txt, text\.txt"
+    ):
+        Entry("small", "real", "", "", "", "", files=tuple(files))
 
 
 def test_the_split_reaches_the_loader(monkeypatch):
@@ -40,27 +57,17 @@ def test_the_split_reaches_the_loader(monkeypatch):
 def test_sinusoids_and_multiview_take_their_own_options():
     assert load("sinusoids", noise=0.5) == SinusoidTasks(noise=0.5)
     views = load("multiview", n=7, p=3, q=2, correlations=[0.5])
-    assert isinstance(views, PairedViews)
+    assert isinstance(views, GaussianPairs)
     assert (views.x.shape, views.y.dtype) == ((7, 3), torch.float64)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        (
-            "glyhps",
-            {},
-            DataError,
-            "there is no data set 'glyhps'; did you mean 'glyphs'\\? there are: glyphs, sinusoids",
-        ),
+        ("glyhps", {}, DataError, "no data set 'glyhps'; did you mean 'glyphs'\\? there are: glyphs, sinusoids"),
         ("", {}, DataError, "there is no data set ''; there are: glyphs"),
         (3, {}, DataError, "there is no data set 3; there are: glyphs"),
-        (
-            "glyphs",
-            {"split": "valid"},
-            ValueError,
-            "glyphs has no split 'valid'; did you mean 'validation'\\? there are: t",
-        ),
+        ("glyphs", {"split": "valid"}, ValueError, "no split 'valid'; did you mean 'validation'\\? there are: train"),
         ("glyphs", {"split": 1}, ValueError, "glyphs has no split 1; there are: train, validation, test"),
         ("glyphs", {"size": 28}, ValueError, "glyphs has no option 'size'; there are none"),
         ("sinusoids", {"split": "train"}, ValueError, "sinusoids has no splits, got split='train': leave split out"),

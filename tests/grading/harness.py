@@ -1,7 +1,9 @@
 """Run many answers of one chapter in one process, cell by cell as the grader does, and tell which tests pass.
 
 Called as a program (the guard changes the process it runs in):  python harness.py <solution> <released> <answers>
-`answers` is a JSON file {"wrong": {name: {label: source}}, "right": …}; the result is JSON on standard output.
+`answers` is a JSON file {"wrong": {name: {label: source}}, "right": …}. The result is JSON on standard output: for each
+answer, and for every solution ("full") and none ("empty"), what each test cell says: two texts, of its visible part and
+of its hidden part; "" when that passes.
 """
 
 import ast
@@ -11,7 +13,7 @@ import json
 import signal
 import sys
 import warnings
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import nbformat
@@ -21,7 +23,7 @@ from course.grading.execute import ANSWER, SETUP, TEST, kind_of
 from course.grading.guard import GUARD
 from course.grading.submissions import read
 
-SECONDS = 60  # for one answer
+SECONDS = 60  # for one cell, or one statement of a visible test
 
 
 class Chapter:
@@ -49,13 +51,10 @@ class Chapter:
                 cell.source = self.sources[grade_id(cell)]
         return notebook
 
-    def passed(
-        self, answers: dict[str, str], solved: bool = True, only: str | None = None, hidden: bool = False
-    ) -> dict[str, str]:
-        """What each test cell says: "" when it passes. `only`: the tests of the task that asks for that name.
-
-        `hidden`: let the hidden tests alone judge; whatever the visible ones say is ignored.
-        """
+    def verdicts(
+        self, answers: dict[str, str], solved: bool = True, only: str | None = None
+    ) -> dict[str, tuple[str, str]]:
+        """What each test cell says. `only`: the tests of the task that asks for that name."""
         assembled = assemble(self.released, self.solution, self.submitted(answers, solved))
         asked = [task for task in self.tasks if only is None or only in task.names]
         wanted = {test for task in asked for test in task.tests}
@@ -70,29 +69,24 @@ class Chapter:
             elif kind == ANSWER and not cell.metadata.get("course", {}).get("refused"):
                 attempt(lambda: GUARD.load(cell.source, cell.metadata.course["names"], space))  # noqa: B023
             elif kind == TEST and grade_id(cell) in wanted:
-                test = self.hidden_test if hidden else self.test
-                verdicts[grade_id(cell)] = attempt(lambda: test(grade_id(cell), space))  # noqa: B023
+                verdicts[grade_id(cell)] = self.test(grade_id(cell), space)
         return verdicts
 
-    def test(self, name: str, space: dict) -> None:
-        GUARD.before()
-        exec(compile(self.sources[name], name, "exec"), space)
-        GUARD.after()
+    def test(self, name: str, space: dict) -> tuple[str, str]:
+        """What the visible part of a test cell says, and the hidden part, which may need functions of the visible one.
 
-    def hidden_test(self, name: str, space: dict) -> None:
-        """The hidden part of a test cell, after the visible part, which it may need functions of."""
-        visible, _, rest = self.sources[name].partition("### BEGIN HIDDEN TESTS\n")
+        The visible part runs on after a failure: each part judges without the other.
+        """
+        visible, _, hidden = self.sources[name].partition("### BEGIN HIDDEN TESTS\n")
+        statements = [ast.Module([statement], []) for statement in ast.parse(visible).body]
         GUARD.before()
-        for statement in ast.parse(visible).body:
-            with suppress(Exception):  # it judges the answer, and is not asked here
-                exec(compile(ast.Module([statement], []), name, "exec"), space)
-        exec(compile(rest, name, "exec"), space)
-        GUARD.after()
+        return said(statements, name, space), said([ast.parse(hidden)], name, space)
 
-    def refusals(self) -> list[str]:
-        """What the grader has against the reference solutions: nothing, one hopes."""
-        assembled = assemble(self.released, self.solution, self.submitted({}, solved=True))
-        return [reason for cell in assembled.cells for reason in cell.metadata.get("course", {}).get("refused", [])]
+
+def said(parts: list[ast.Module], name: str, space: dict) -> str:
+    """The first error of the parts of a test, all of which run; "" when there is none and nothing was replaced."""
+    errors = [attempt(lambda: exec(compile(part, name, "exec"), space)) for part in parts]  # noqa: B023
+    return next((error for error in [*errors, attempt(GUARD.after)] if error), "")
 
 
 def fresh(value):
@@ -124,20 +118,11 @@ def attempt(action) -> str:
 def main(solution: str, released: str, answers: str) -> None:
     chapter = Chapter(Path(solution), Path(released))
     given = json.loads(Path(answers).read_text(encoding="utf8"))
-    result = {
-        "names": {task.names[0]: list(task.tests) for task in chapter.tasks if task.names},
-        "asked": [name for task in chapter.tasks for name in task.names],
-        "refusals": chapter.refusals(),
-        "full": chapter.passed({}),
-        "empty": chapter.passed({}, solved=False),
-    }
-    for kind, answered, hidden in (("wrong", "wrong", False), ("hidden", "wrong", True), ("right", "right", False)):
+    result = {"full": chapter.verdicts({}), "empty": chapter.verdicts({}, solved=False)}
+    for kind, table in given.items():
         result[kind] = {
-            name: {
-                label: chapter.passed({name: source}, only=name, hidden=hidden) for label, source in labelled.items()
-            }
-            for name, labelled in given[answered].items()
-            if name in result["asked"]
+            name: {label: chapter.verdicts({name: source}, only=name) for label, source in labelled.items()}
+            for name, labelled in table.items()
         }
     json.dump(result, sys.stdout)
 

@@ -162,7 +162,7 @@ def test_one_broken_submission_does_not_stop_the_others(graded):
     assert re.search(r"broken .*not graded.*\n.*is no readable notebook", done.stdout)
     assert re.search(r"listed .*not graded.*\n.*cell 1: nbgrader's entry is", done.stdout)
     assert f"{len(EXPECTED) + len(BROKEN)} to grade" in done.stdout
-    assert done.stderr == f"course grade: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
+    assert done.stderr == f"course: {marker.parent}/submissions/pipe.ipynb is no regular file\n"
     assert r"/n\xe9\nline.ipynb collected" in done.stdout
     assert r"/Zo\udceb.ipynb collected" in done.stdout
 
@@ -363,7 +363,7 @@ def test_an_export_before_any_run_says_what_to_do(grade, course, released_before
     done = grade("export")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == f"course grade: nothing graded yet in {course.grading}: run `course grade run` first\n"
+    assert done.stderr == f"course: nothing graded yet in {course.grading}: run `course grade run` first\n"
 
 
 def test_two_runs_do_not_share_a_gradebook(grade, course):
@@ -383,7 +383,7 @@ def test_a_wrong_path_leaves_nothing_behind(made, told, tmp_path):
         folder.mkdir()
     done = subprocess.run([COURSE, "grade", "run", folder, "--course", root], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == f"course grade: {folder} {told}\n"
+    assert done.stderr == f"course: {folder} {told}\n"
     assert not (root / "grading").exists()
 
 

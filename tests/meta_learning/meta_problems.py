@@ -64,8 +64,18 @@ class Problem:
     def params(self):
         return {name: value.detach().clone() for name, value in self.model.named_parameters()}
 
-    def options(self, steps):
-        return {"loss": self.loss, "lr": self.lr, "steps": steps}
+    @property
+    def given(self):
+        return self.model, self.params, self.episode
+
+    @property
+    def rates(self):
+        """Rates by name, some for each entry, some that broadcast; the first parameter has none and is not adapted."""
+        others = enumerate(list(self.params.items())[1:])
+        return {name: self.lr * (0.5 + normal(value.shape[i % 3 :]).sigmoid()) for i, (name, value) in others}
+
+    def options(self, steps, by_name=False):
+        return {"loss": self.loss, "lr": self.rates if by_name else self.lr, "steps": steps}
 
 
 @cache
@@ -94,44 +104,44 @@ def flat(params):
 
 def objective(model, params, episode, *, loss, lr, steps):
     """J by its definition, task by task and step by step; only first derivatives, none of the course's code."""
-    total = 0.0
+    total, rates = 0.0, lr if isinstance(lr, dict) else dict.fromkeys(params, lr)
     for task in range(episode.tasks):
         weights = params
         for _ in range(steps):
             weights = {name: value.detach().requires_grad_() for name, value in weights.items()}
             error = loss(functional_call(model, weights, (episode.support_x[task],)), episode.support_y[task])
             slopes = torch.autograd.grad(error, list(weights.values()))
-            weights = {n: (w - lr * s).detach() for (n, w), s in zip(weights.items(), slopes, strict=True)}
+            weights = {n: (w - rates.get(n, 0) * s).detach() for (n, w), s in zip(weights.items(), slopes, strict=True)}
         total += loss(functional_call(model, weights, (episode.query_x[task],)), episode.query_y[task]).item()
     return total / episode.tasks
 
 
+def moved(variables, vector):
+    """The values of several dicts, moved along a vector that has one entry for each of theirs."""
+    parts = iter(vector.split([value.numel() for each in variables for value in each.values()]))
+    return [{name: value + next(parts).view_as(value) for name, value in each.items()} for each in variables]
+
+
 @cache
-def slopes(name, steps, count=6, h=1e-6):
-    """Unit vectors, and the slopes of J along them by central differences."""
+def slopes(name, steps, by_name=False, count=6, h=1e-6):
+    """Unit vectors, and the slopes of J along them by central differences; with ``by_name``, of the rates as well."""
     given = problem(name)
-    start, options = given.params, given.options(steps)
-    vectors = normal(count, len(flat(start)), seed=7)
-    vectors = vectors / vectors.norm(dim=1, keepdim=True)
-    found = []
+    variables, found = [given.params, *([given.rates] if by_name else [])], []
+    vectors = F.normalize(normal(count, sum(len(flat(each)) for each in variables), seed=7))
     for vector in vectors:
-        parts = vector.split([value.numel() for value in start.values()])
-        ends = [
-            objective(
-                given.model,
-                {n: v + s * p.view_as(v) for (n, v), p in zip(start.items(), parts, strict=True)},
-                given.episode,
-                **options,
-            )
-            for s in (h, -h)
-        ]
+        ends = []
+        for sign in (1, -1):
+            params, *rates = moved(variables, sign * h * vector)
+            options = given.options(steps) | {"lr": rates[0] if rates else given.lr}
+            ends.append(objective(given.model, params, given.episode, **options))
         found.append((ends[0] - ends[1]) / (2 * h))
     return vectors, torch.tensor(found, dtype=torch.float64)
 
 
-def slope_error(method, name, steps):
+def slope_error(method, name, steps, by_name=False):
     """Largest error of the slopes of the gradient that ``method`` computes, relative to the length of the gradient."""
     given = problem(name)
-    gradient = flat(method(given.model, given.params, given.episode, **given.options(steps))[1])
-    vectors, expected = slopes(name, steps)
+    _, *gradients = method(given.model, given.params, given.episode, **given.options(steps, by_name))
+    gradient = torch.cat([flat(each) for each in gradients])
+    vectors, expected = slopes(name, steps, by_name)
     return ((vectors @ gradient - expected).abs().max() / gradient.norm()).item()

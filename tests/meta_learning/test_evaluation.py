@@ -1,11 +1,10 @@
-"""Scores by hand, how many tasks an evaluation takes, settings."""
+"""Scores by hand, and how many tasks an evaluation takes."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from meta_problems import blobs, normal, waves
 
-from course.meta_learning.config import MAMLConfig
 from course.meta_learning.evaluation import evaluate, task_scores
 
 
@@ -48,43 +47,3 @@ def test_six_hundred_tasks_are_the_default():
 def test_too_few_tasks_are_refused(tasks):
     with pytest.raises(ValueError, match=f"tasks={tasks}"):
         evaluate(lambda episode: episode.query_y, [waves()], tasks)
-
-
-# --- settings
-
-
-def test_the_full_setting_is_the_paper_s():
-    five, twenty = MAMLConfig.full(), MAMLConfig.full(n_way=20)
-    assert (five.inner_lr, five.inner_steps, five.test_steps, five.meta_batch) == (0.4, 1, 3, 32)
-    assert (twenty.inner_lr, twenty.inner_steps, twenty.test_steps, twenty.meta_batch) == (0.1, 5, 5, 16)
-    for config in (five, twenty):
-        assert (config.iterations, config.outer_lr, config.filters, config.first_order) == (60_000, 1e-3, 64, False)
-    with pytest.raises(ValueError, match="10-way"):
-        MAMLConfig.full(10)
-
-
-def test_the_quick_setting_is_smaller():
-    quick, full = MAMLConfig.quick(), MAMLConfig.full()
-    for name in ("meta_batch", "iterations", "filters"):
-        assert getattr(quick, name) < getattr(full, name)
-
-
-@pytest.mark.parametrize("name", ["inner_lr", "outer_lr"])
-@pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf")])
-def test_a_rate_must_be_positive(name, value):
-    with pytest.raises(ValueError, match=f"{name}.*positive"):
-        MAMLConfig(**{name: value})
-
-
-@pytest.mark.parametrize("value", [-1, 1.0, True, "3"])
-@pytest.mark.parametrize("name", ["inner_steps", "test_steps", "meta_batch", "iterations", "filters"])
-def test_a_count_must_be_a_whole_number(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
-        MAMLConfig(**{name: value})
-
-
-def test_no_inner_step_is_joint_training_but_no_task_is_nothing():
-    assert MAMLConfig(inner_steps=0, test_steps=0).inner_steps == 0
-    for name in ("meta_batch", "iterations", "filters"):
-        with pytest.raises(ValueError, match="at least 1, got 0"):
-            MAMLConfig(**{name: 0})

@@ -1,4 +1,4 @@
-"""MAML and Reptile as learners: they train, resume, evaluate and adapt; and Reptile's update in closed form."""
+"""Learners train, resume, evaluate and adapt: MAML, Reptile with its update in closed form, and three small others."""
 
 import copy
 from dataclasses import replace
@@ -11,11 +11,47 @@ from torch import nn
 from torch.func import functional_call
 
 from course.data import Episode, SinusoidTasks
-from course.meta_learning.maml import MAML, MAMLConfig, Reptile, adapt, meta_gradient
+from course.meta_learning.adaptation import adapt
+from course.meta_learning.evaluation import task_scores
+from course.meta_learning.learner import MetaLearner
+from course.meta_learning.maml import MAML, MAMLConfig, Reptile, meta_gradient, meta_loss
 from course.metrics import interval95
 from course.representation.cnn import initialise
 
 CONFIG = MAMLConfig(inner_lr=0.1, inner_steps=2, test_steps=3, outer_lr=0.01, iterations=6)
+
+
+class Prototypes(MetaLearner):
+    """A prototypical network (Snell et al., 2017): a class is the mean of the vectors of its examples."""
+
+    def adapt(self, x, y):
+        vectors = self.model(x)
+        means = torch.stack([vectors[y == label].mean(0) for label in range(int(y.max()) + 1)])
+        return lambda new_x: -torch.cdist(self.model(new_x), means).square()
+
+
+class ANIL(MAML):
+    """Almost no inner loop (Raghu et al., 2020): only the last layer is adapted."""
+
+    @property
+    def inner_lr(self):
+        return {name: self.config.inner_lr for name in self.start if name.startswith("3.")}
+
+
+class MetaSGD(MAML):
+    """Meta-SGD (Li et al., 2017): each entry of each parameter has a rate of its own, which is learned."""
+
+    def __init__(self, model, config, **options):
+        super().__init__(model, config, **options)
+        self.rates = nn.ParameterList(torch.full_like(value, config.inner_lr) for value in self.start.values())
+        self.learned = nn.ModuleList([model, self.rates])
+
+    @property
+    def inner_lr(self):
+        return dict(zip(self.start, self.rates, strict=True))
+
+
+LEARNERS = (MAML, Reptile, Prototypes, ANIL, MetaSGD)
 
 
 class Blobs:
@@ -33,7 +69,7 @@ def learner(kind=MAML, config=CONFIG, **options):
 
 
 def weights(learner):
-    return flat(learner.start).detach()
+    return flat(learner.learned.parameters()).detach()
 
 
 # --- MAML
@@ -58,13 +94,13 @@ def test_a_training_step_is_adam_along_the_meta_gradient():
     assert history.train_loss == [pytest.approx(learner().gradient(Blobs()[0])[0].item())]
 
 
-@pytest.mark.parametrize("kind", [MAML, Reptile])
+@pytest.mark.parametrize("kind", LEARNERS)
 def test_killed_and_resumed_it_ends_with_the_same_weights(kind, tmp_path):
     whole, interrupted, resumed = (learner(kind) for _ in range(3))
     history = whole.train(Blobs())
     interrupted.train(Blobs(), steps=3, checkpoint=tmp_path / "run")
-    with torch.no_grad():
-        resumed.model[0].weight.zero_()  # what it starts from is in the checkpoint
+    for parameter in resumed.learned.parameters():
+        nn.init.zeros_(parameter)  # what it starts from is in the checkpoint
     again = resumed.train(Blobs(), checkpoint=tmp_path / "run", resume=True)
     assert torch.equal(weights(resumed), weights(whole))
     assert not torch.equal(weights(interrupted), weights(whole))
@@ -128,14 +164,56 @@ def test_steps_are_those_of_the_test_unless_given():
     assert not torch.allclose(maml.predictions(episode), maml.predictions(episode, steps=2))
 
 
-def test_an_evaluation_scores_the_adapted_predictions():
-    maml = learner()
-    result = maml.evaluate(Blobs(4), 6)
-    scores = [maml.scores(episode, maml.predictions(episode)) for episode in (Blobs(4)[0], Blobs(4)[1])]
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_an_evaluation_scores_the_predictions_of_the_adapted_models(kind):
+    trained, episodes = learner(kind), [Blobs(4)[0], Blobs(4)[1]]
+    scores = []
+    for episode in episodes:
+        each = [trained.adapt(x, y)(query_x) for x, y, query_x, _ in zip(*vars(episode).values(), strict=True)]
+        torch.testing.assert_close(trained.predictions(episode), torch.stack(each))
+        scores.append(task_scores(torch.stack(each), episode.query_y, F.cross_entropy))
+    result = trained.evaluate(episodes, 6)
     torch.testing.assert_close(result.values, torch.cat(scores)[:6])
     assert result.metric == "accuracy"
+
+
+def test_more_steps_reach_further():
     separable = MAML(mlp(2, 3), replace(CONFIG, inner_lr=0.5, test_steps=20))
     assert separable.evaluate(Blobs(10), 600).mean > 0.6  # chance is a third
+
+
+@pytest.mark.parametrize("kind", [Prototypes, ANIL, MetaSGD])
+def test_a_small_learner_learns(kind):
+    config = replace(CONFIG, inner_lr=0.5, inner_steps=1, test_steps=1, iterations=100)
+    trained, before = (learner(kind, config) for _ in range(2))
+    trained.train(Blobs(10))
+    gain, half = interval95(trained.evaluate(Blobs(10), 200).values - before.evaluate(Blobs(10), 200).values)
+    assert gain - half > 0.02
+    for new, old in zip(trained.learned.parameters(), before.learned.parameters(), strict=True):
+        assert new.dim() < 2 or not torch.equal(new, old)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", [MAML, ANIL, MetaSGD])
+def test_the_loss_of_an_episode_is_the_objective_and_so_is_its_derivative(kind, way):
+    trained, episode = learner(kind, tasks=way), blobs()
+    expected = meta_loss(trained.model, trained.start, episode, **trained.inner(CONFIG.inner_steps))
+    found, variables = trained.episode_loss(episode), tuple(trained.learned.parameters())
+    torch.testing.assert_close(found, expected)
+    for factor in (1.0, -2.0):
+        slopes = [torch.autograd.grad(factor * each, variables, retain_graph=True) for each in (found, expected)]
+        torch.testing.assert_close(*slopes)
+
+
+def test_a_learner_that_says_only_how_it_adapts_has_the_mean_query_loss():
+    trained, episode = learner(Prototypes), blobs()
+    each = [F.cross_entropy(p, y) for p, y in zip(trained.predictions(episode), episode.query_y, strict=True)]
+    torch.testing.assert_close(trained.episode_loss(episode).detach(), torch.stack(each).mean())
+    assert not trained.predictions(episode).requires_grad
+    single = Episode(*(part[0] for part in vars(episode).values()))
+    for method in (trained.predictions, trained.episode_loss):
+        with pytest.raises(ValueError, match="an episode needs"):
+            method(single)
 
 
 # --- frozen parameters, and refusals

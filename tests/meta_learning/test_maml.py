@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meta_problems import PROBLEMS, WAYS, blobs, generator, mlp, normal, objective, problem, slope_error, waves
+from meta_problems import PROBLEMS, WAYS, blobs, flat, generator, mlp, normal, objective, problem, slope_error, waves
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from course.data import Episode
-from course.meta_learning.maml import adapt, adapted_predictions, meta_gradient, meta_loss, query_loss
+from course.meta_learning.adaptation import adapt, query_loss
+from course.meta_learning.maml import MAMLConfig, meta_gradient, meta_loss
+from course.meta_learning.ways import adapted_predictions
 
 EXACT = 1e-10
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -28,38 +30,69 @@ def assert_equal(found, expected, tolerance=EXACT):
         torch.testing.assert_close(found[name], value, atol=tolerance, rtol=tolerance)
 
 
-# --- against central differences: every way, order, loss, and number of steps, with batch normalisation
+# --- against central differences: every way, order, loss, and number of steps, with batch normalisation;
+# one rate for all parameters, or rates by name, with respect to which J is differentiated as well
+
+by_name = pytest.mark.parametrize("by_name", [False, True], ids=["one rate", "rates by name"])
 
 
+@by_name
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_meta_gradient_is_that_of_central_differences(way, name, steps):
-    assert slope_error(partial(meta_gradient, tasks=way), name, steps) < 1e-6
+def test_the_meta_gradient_is_that_of_central_differences(way, name, steps, by_name):
+    assert slope_error(partial(meta_gradient, tasks=way), name, steps, by_name) < 1e-6
 
 
+@by_name
 @pytest.mark.parametrize("name", ["regression", "conv4"])
-def test_the_objective_as_written_and_its_derivative(name):
-    def by_definition(model, params, episode, **options):
-        params = {key: value.requires_grad_() for key, value in params.items()}
-        value = meta_loss(model, params, episode, **options)
-        assert value.item() == pytest.approx(objective(model, params, episode, **options), abs=EXACT)
-        return value, dict(zip(params, torch.autograd.grad(value, tuple(params.values())), strict=True))
+def test_the_objective_as_written_and_its_derivative(name, by_name):
+    def by_definition(model, params, episode, *, lr, **options):
+        variables = [params, lr] if by_name else [params]
+        leaves = [value.requires_grad_() for each in variables for value in each.values()]
+        value = meta_loss(model, params, episode, lr=lr, **options)
+        assert value.item() == pytest.approx(objective(model, params, episode, lr=lr, **options), abs=EXACT)
+        slopes = iter(torch.autograd.grad(value, leaves))
+        return value, *({key: next(slopes) for key in each} for each in variables)
 
-    assert slope_error(by_definition, name, 2) < 1e-6
+    assert slope_error(by_definition, name, 2, by_name) < 1e-6
+
+
+@by_name
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_loss_and_gradient_are_the_same_in_every_way(name, way, by_name):
+    task, options = problem(name), problem(name).options(3, by_name)
+    for first_order in (False, True):
+        found, by_loop = (
+            meta_gradient(*task.given, tasks=each, first_order=first_order, **options) for each in (way, "loop")
+        )
+        assert found[0].item() == pytest.approx(objective(*task.given, **options)) and not found[0].requires_grad
+        assert len(found) == 2 + by_name
+        for gradient, other in zip(found[1:], by_loop[1:], strict=True):
+            assert not any(each.requires_grad for each in gradient.values())
+            assert_equal(gradient, other)
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_loss_and_gradient_are_the_same_in_every_way(name, way):
-    task = problem(name)
-    for first_order in (False, True):
-        options = task.options(3) | {"first_order": first_order}
-        loss, gradient = meta_gradient(task.model, task.params, task.episode, tasks=way, **options)
-        by_loop = meta_gradient(task.model, task.params, task.episode, tasks="loop", **options)
-        assert loss.item() == pytest.approx(objective(task.model, task.params, task.episode, **task.options(3)))
-        assert not loss.requires_grad and not any(each.requires_grad for each in gradient.values())
-        assert_equal(gradient, by_loop[1])
+def test_rates_by_name_that_are_equal_are_one_rate(way):
+    task = problem("classification")
+    one = meta_gradient(*task.given, tasks=way, **task.options(3))
+    tensors = {name: torch.full_like(value, task.lr) for name, value in task.params.items()}
+    for rates, learned in ((dict.fromkeys(task.params, task.lr), {}), (tensors, tensors)):
+        loss, gradient, of_rates = meta_gradient(*task.given, tasks=way, **task.options(3) | {"lr": rates})
+        torch.testing.assert_close(loss, one[0])
+        assert_equal(gradient, one[1])
+        assert of_rates.keys() == learned.keys()
+
+
+def test_the_slope_along_the_rate_of_a_single_step_is_of_first_order():
+    """The rate multiplies a gradient that does not depend on it."""
+    task = problem("classification")
+    options = task.options(1, by_name=True)
+    full, first = (meta_gradient(*task.given, first_order=order, **options) for order in (False, True))
+    assert_equal(first[2], full[2])
+    assert (flat(first[1]) - flat(full[1])).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("way", ["stacked", "vmap"])
@@ -91,7 +124,7 @@ def test_first_order_is_the_query_gradient_at_the_adapted_point_and_not_the_meta
         for key, slope in zip(adapted, torch.autograd.grad(loss, tuple(adapted.values())), strict=True):
             by_definition[key] += slope / task.episode.tasks
     method = partial(meta_gradient, tasks=way, first_order=True)
-    assert_equal(method(task.model, task.params, task.episode, **task.options(steps))[1], by_definition)
+    assert_equal(method(*task.given, **task.options(steps))[1], by_definition)
     assert slope_error(method, name, steps) > 0.02
 
 
@@ -100,7 +133,7 @@ def test_without_a_step_both_orders_are_joint_training(way):
     task = problem("regression")
     for first_order in (False, True):
         options = task.options(0) | {"first_order": first_order, "tasks": way}
-        loss, gradient = meta_gradient(task.model, task.params, task.episode, **options)
+        loss, gradient = meta_gradient(*task.given, **options)
         params = {name: value.requires_grad_() for name, value in task.params.items()}
         pairs = zip(task.episode.query_x, task.episode.query_y, strict=True)
         joint = torch.stack([F.mse_loss(functional_call(task.model, params, (x,)), y) for x, y in pairs]).mean()
@@ -134,8 +167,8 @@ def impostor(kind, model, params, episode, *, loss, lr, steps):
 @pytest.mark.parametrize("kind", ["no create_graph", "detached update", "only the last factor", "all but the first"])
 def test_impostors_are_caught(kind, name):
     task, steps = problem(name), 3
-    loss, _ = impostor(kind, task.model, task.params, task.episode, **task.options(steps))
-    right, _ = meta_gradient(task.model, task.params, task.episode, **task.options(steps))
+    loss, _ = impostor(kind, *task.given, **task.options(steps))
+    right, _ = meta_gradient(*task.given, **task.options(steps))
     torch.testing.assert_close(loss, right)  # nothing to see here
     assert slope_error(partial(impostor, kind), name, steps) > 0.01
     assert slope_error(partial(impostor, "none"), name, steps) < 1e-6  # the same code without the defect is right
@@ -169,7 +202,7 @@ def test_equals_higher(name, steps):
         for key, slope in zip(expected, slopes, strict=True):
             expected[key] += slope / task.episode.tasks
     for way in WAYS:
-        found = meta_gradient(task.model, task.params, task.episode, tasks=way, **task.options(steps))
+        found = meta_gradient(*task.given, tasks=way, **task.options(steps))
         assert_equal(found[1], expected)
 
 
@@ -213,23 +246,13 @@ def test_bowls_have_the_closed_form(steps, way):
         assert gradient(best, first_order=True).abs().max() > 1e-3  # first order rests elsewhere
 
 
-def test_adapt_is_gradient_descent():
-    a, c, episode = bowls()
-    model, theta = nn.Linear(DIMENSION, 1, bias=False).double(), normal(DIMENSION, seed=2)
-    for task in range(episode.tasks):
-        x, y = episode.support_x[task], episode.support_y[task]
-        found = adapt(model, {"weight": theta[None]}, x, y, loss=bowl_loss, lr=RATE, steps=3)["weight"][0]
-        m = torch.linalg.matrix_power(torch.eye(DIMENSION, dtype=torch.float64) - RATE * a[task], 3)
-        torch.testing.assert_close(found, c[task] + m @ (theta - c[task]))
-
-
 # --- invariances
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_order_of_tasks_and_of_examples_does_not_matter(way):
     task = problem("classification")
-    whole = meta_gradient(task.model, task.params, task.episode, tasks=way, **task.options(2))
+    whole = meta_gradient(*task.given, tasks=way, **task.options(2))
     x, y, query_x, query_y = vars(task.episode).values()
     order, support, query = (torch.randperm(n, generator=generator()) for n in (len(x), x.shape[1], query_x.shape[1]))
     shuffled = Episode(x[order][:, support], y[order][:, support], query_x[order][:, query], query_y[order][:, query])
@@ -248,7 +271,7 @@ def test_new_class_numbers_and_a_head_permuted_alike_change_nothing(way):
 
     x, y, query_x, query_y = vars(task.episode).values()
     episode = Episode(x, permutation[y], query_x, permutation[query_y])
-    loss, gradient = meta_gradient(task.model, task.params, task.episode, tasks=way, **task.options(2))
+    loss, gradient = meta_gradient(*task.given, tasks=way, **task.options(2))
     other_loss, other = meta_gradient(task.model, renamed(task.params), episode, tasks=way, **task.options(2))
     torch.testing.assert_close(other_loss, loss)
     assert_equal(other, renamed(gradient))
@@ -272,18 +295,11 @@ def test_nothing_that_was_handed_in_changes():
         assert not any(value.requires_grad for value in plain.values())
 
 
-def test_zero_steps_return_the_start():
-    task = problem("regression")
-    params = task.params
-    adapted = adapt(task.model, params, task.episode.support_x[0], task.episode.support_y[0], **task.options(0))
-    assert all(adapted[name] is params[name] for name in params)
-
-
 def test_predictions_are_those_of_the_adapted_model():
     for name in PROBLEMS:
         task = problem(name)
         for way in WAYS:
-            found = adapted_predictions(task.model, task.params, task.episode, tasks=way, **task.options(2))
+            found = adapted_predictions(*task.given, tasks=way, **task.options(2))
             for each, x, y, query_x, _ in zip(found, *vars(task.episode).values(), strict=True):
                 adapted = adapt(task.model, task.params, x, y, **task.options(2))
                 torch.testing.assert_close(each, functional_call(task.model, adapted, (query_x,)))
@@ -394,15 +410,55 @@ print(peak() - before)
     assert max(ways) < 0.25 * all_graphs_at_once, ways
 
 
+# --- settings
+
+
+def test_the_full_setting_is_the_paper_s():
+    five, twenty = MAMLConfig.full(), MAMLConfig.full(n_way=20)
+    assert (five.inner_lr, five.inner_steps, five.test_steps, five.meta_batch) == (0.4, 1, 3, 32)
+    assert (twenty.inner_lr, twenty.inner_steps, twenty.test_steps, twenty.meta_batch) == (0.1, 5, 5, 16)
+    for config in (five, twenty):
+        assert (config.iterations, config.outer_lr, config.filters, config.first_order) == (60_000, 1e-3, 64, False)
+    with pytest.raises(ValueError, match="10-way"):
+        MAMLConfig.full(10)
+
+
+def test_the_quick_setting_is_smaller():
+    quick, full = MAMLConfig.quick(), MAMLConfig.full()
+    for name in ("meta_batch", "iterations", "filters"):
+        assert getattr(quick, name) < getattr(full, name)
+
+
+@pytest.mark.parametrize("name", ["inner_lr", "outer_lr"])
+@pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_rate_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=f"{name}.*positive"):
+        MAMLConfig(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "3"])
+@pytest.mark.parametrize("name", ["inner_steps", "test_steps", "meta_batch", "iterations", "filters"])
+def test_a_count_must_be_a_whole_number(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        MAMLConfig(**{name: value})
+
+
+def test_no_inner_step_is_joint_training_but_no_task_is_nothing():
+    assert MAMLConfig(inner_steps=0, test_steps=0).inner_steps == 0
+    for name in ("meta_batch", "iterations", "filters"):
+        with pytest.raises(ValueError, match="at least 1, got 0"):
+            MAMLConfig(**{name: 0})
+
+
 # --- on a GPU
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("way", ["auto", *WAYS])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_gpu_computes_the_same(name, way):
     task = problem(name)
-    expected = meta_gradient(task.model, task.params, task.episode, tasks="loop", **task.options(2))
+    expected = meta_gradient(*task.given, tasks="loop", **task.options(2))
     model = type(task.model)(3, filters=3, size=16) if name == "conv4" else mlp(2, 1 if name == "regression" else 3)
     params = {key: value.cuda() for key, value in task.params.items()}
     episode = Episode(*(each.cuda() for each in vars(task.episode).values()))

@@ -12,7 +12,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.utils.parametrize import register_parametrization
 
-from course.meta_learning.maml import adapt, meta_gradient, query_loss
+from course.meta_learning.adaptation import adapt, query_loss
+from course.meta_learning.maml import meta_gradient
 from course.meta_learning.stacked import (
     fold,
     stackable,

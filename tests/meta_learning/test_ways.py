@@ -9,15 +9,15 @@ from meta_problems import blobs, mlp, normal, waves
 from torch import nn
 
 from course.data import Episode
-from course.meta_learning.maml import adapt, adapted_predictions, meta_gradient, meta_loss
-from course.meta_learning.ways import parts_of, require_adaptable, require_episode, tasks_of, way_to_run
+from course.meta_learning.maml import meta_gradient, meta_loss
+from course.meta_learning.ways import Loop, Stacked, Vmap, adapted_predictions, require_episode, tasks_of, way_to_run
 from course.representation.cnn import Conv4
 
 OPTIONS = {"loss": F.mse_loss, "lr": 0.1, "steps": 1}
 
 
-def way(model, tasks="auto", **change):
-    return way_to_run(model, dict(model.named_parameters()) | change, tasks)
+def way(model, tasks="auto", params=None):
+    return type(way_to_run(model, params or dict(model.named_parameters()), tasks))
 
 
 def on_another_device(model):
@@ -26,19 +26,19 @@ def on_another_device(model):
 
 def test_model_and_device_decide():
     unknown = nn.Sequential(nn.Linear(2, 2), nn.Mish())
-    assert way(mlp(2, 1)) == "stacked"
-    assert way(Conv4(5, filters=2)) == way(unknown) == "loop"
-    for model, batched in ((mlp(2, 1), "stacked"), (Conv4(5, filters=2), "stacked"), (unknown, "vmap")):
-        assert way(model, "batched") == batched
-        assert way_to_run(model, on_another_device(model)) == batched
-        assert way_to_run(model, on_another_device(model), "loop") == "loop"
+    assert way(mlp(2, 1)) is Stacked
+    assert way(Conv4(5, filters=2)) is way(unknown) is Loop
+    for model, batched in ((mlp(2, 1), Stacked), (Conv4(5, filters=2), Stacked), (unknown, Vmap)):
+        assert way(model, "batched") is batched
+        assert way(model, params=on_another_device(model)) is batched
+        assert way(model, "loop", on_another_device(model)) is Loop
 
 
 def test_some_of_the_parameters_are_adapted_by_vmap():
     model = mlp(2, 1)
     head = {name: value for name, value in model.named_parameters() if name.startswith("3.")}
-    assert way_to_run(model, head, "batched") == "vmap"
-    assert way_to_run(model, head) == "loop"
+    assert way(model, "batched", head) is Vmap
+    assert way(model, params=head) is Loop
 
 
 def test_an_unknown_way_is_refused():
@@ -52,48 +52,14 @@ def test_an_unknown_way_is_refused():
 
 
 @settings(max_examples=20, deadline=None)
-@given(tasks=st.integers(1, 9), size=st.integers(1, 10))
-def test_parts_put_together_are_the_episode(tasks, size):
+@given(tasks=st.integers(1, 9), size=st.integers(1, 10), kind=st.sampled_from([Loop, Stacked, Vmap]))
+def test_parts_put_together_are_the_episode(tasks, size, kind):
     episode = waves(tasks=tasks)
-    parts = list(parts_of(episode, size))
-    assert len(parts) == -(-tasks // size)
+    parts = list(kind(mlp(2, 1)).parts(episode, size))
+    assert len(parts) == (tasks if kind is Loop else -(-tasks // size))
     for whole, pieces in zip(vars(episode).values(), zip(*parts, strict=True), strict=True):
         assert torch.equal(torch.cat(pieces), whole)
     assert len(list(tasks_of(episode))) == tasks
-
-
-# --- refusals
-
-
-@pytest.mark.parametrize("model", [nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))])
-def test_running_averages_would_mix_the_tasks(model):
-    params, episode = dict(model.named_parameters()), waves()
-    for refused in (
-        lambda: adapt(model, params, episode.support_x[0], episode.support_y[0], **OPTIONS),
-        lambda: meta_gradient(model, params, episode, **OPTIONS),
-        lambda: meta_loss(model, params, episode, **OPTIONS),
-        lambda: adapted_predictions(model, params, episode, **OPTIONS),
-    ):
-        with pytest.raises(ValueError, match=r"BatchNorm1d.*track_running_stats=False, or call model.eval"):
-            refused()
-    require_adaptable(model.eval(), params, 1)
-
-
-def test_parameters_must_be_those_of_the_model():
-    model = mlp(2, 1)
-    with pytest.raises(ValueError, match=r"\['0.wieght'\]; it has \['0.bias', '0.weight'"):
-        adapt(model, {"0.wieght": normal(6, 2)}, normal(3, 2), normal(3, 1), **OPTIONS)
-    with pytest.raises(ValueError, match="got none"):
-        meta_gradient(model, {}, waves(), **OPTIONS)
-
-
-def test_a_negative_number_of_steps_is_refused():
-    options = OPTIONS | {"steps": -1}
-    model = mlp(2, 1)
-    for call in (lambda p: adapt(model, p, normal(3, 2), normal(3, 1), **options),
-                 lambda p: meta_gradient(model, p, waves(), **options)):  # fmt: skip
-        with pytest.raises(ValueError, match="at least 0, got -1"):
-            call(dict(model.named_parameters()))
 
 
 def cut(name, change):

@@ -152,7 +152,7 @@ def test_a_block_keeps_no_averages_and_ignores_the_mode():
     torch.testing.assert_close(layers.eval()(x), training)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_computes_the_same():
     model, x = Conv4(5, filters=4, generator=generator()).double(), images(4, 1, 28, 28)
     expected = model(x)

@@ -1,149 +1,62 @@
-"""The recipe omniglot-maml, run whole on a small stand-in: its table, its competitors, and its second life."""
+"""The recipe omniglot-maml on a small stand-in: its table, its settings, and what its methods share."""
 
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import tiny_omniglot
+import tiny_recipes
 import torch
 
-from course.data import Episode
 from course.meta_learning.maml import MAMLConfig
-from course.representation.cnn import Conv4
-from course.reproduce import omniglot_maml
-from course.reproduce.omniglot_maml import OmniglotMAMLConfig, fine_tuned, metric, nearest
-from course.reproduce.results import load_result
+from course.reproduce.omniglot_maml import OmniglotMAML, OmniglotMAMLConfig
+from course.reproduce.results import Result, load_result
 
 QUICK = OmniglotMAMLConfig.quick()  # before a test puts something smaller in its place
-METHODS = ("MAML", "nearest in pixels", "pretrained, nearest", "pretrained, fine-tuned")
-
-
-def run(folder: Path) -> dict:
-    path = omniglot_maml.run("quick", folder=folder, device="cpu", runs=folder / "runs")
-    assert path == folder / "omniglot-maml-quick.json"
-    return load_result("omniglot-maml", "quick", folder)
 
 
 @pytest.fixture(scope="module")
 def tiny():
     with pytest.MonkeyPatch.context() as patch:
-        tiny_omniglot.install(patch.setattr)
-        yield patch
+        tiny_recipes.install(patch.setattr)
+        patch.setattr(OmniglotMAMLConfig, "quick", lambda: replace(tiny_recipes.OMNIGLOT, seeds=(0,)))
+        yield
 
 
 @pytest.fixture(scope="module")
 def whole(tiny, tmp_path_factory):
     """The folder and the result of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
-    return folder, run(folder)
+    tiny_recipes.start("omniglot-maml", folder)
+    return folder, load_result("omniglot-maml", "quick", folder)
 
 
 def test_the_result_has_every_method_for_both_numbers_of_classes(whole):
-    _, result = whole
-    metrics = {metric["name"]: metric for metric in result["metrics"]}
-    assert list(metrics) == [f"{n_way}-way 1-shot, {method}" for n_way in (5, 20) for method in METHODS]
-    for name, found in metrics.items():
-        assert 0 <= found["mean"] <= 100 and found["interval95"] >= 0
-        assert (found["n"], found["over"], found["unit"]) == (20, "episodes", "%")
-        assert found["paper"] == {"5-way 1-shot, MAML": 98.7, "20-way 1-shot, MAML": 95.8}.get(name)
-    assert metrics["5-way 1-shot, nearest in pixels"]["mean"] > 99  # the noise is weak
-    assert result["seeds"] == [0] and result["config"]["five_way"]["filters"] == 4
-    assert result["environment"]["device"] == "cpu" and result["environment"]["gpu"] is None
-    assert result["seconds"] > 0
+    result: Result = whole[1]
+    assert len(result.metrics) == 8
+    for setting, paper in (("5-way 1-shot", (98.7, 0.4)), ("20-way 1-shot", (95.8, 0.3))):
+        found = result.by_method("accuracy", setting)
+        assert tuple(found) == OmniglotMAML.methods
+        for method, metric in found.items():
+            assert 0 <= metric.mean <= 100 and metric.interval95 >= 0
+            assert (metric.n, metric.over, metric.unit) == (20, "episodes", "%")
+            assert (metric.paper, metric.paper_interval95) == (paper if method == "MAML" else (None, None))
+    assert result.by_method("accuracy", "5-way 1-shot")["nearest in pixels"].mean > 99  # the noise is weak
+    assert result.seeds == [0] and result.config["five_way"]["filters"] == 4
 
 
-def test_a_killed_run_ends_as_if_nothing_had_happened(whole, tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    child = subprocess.run([sys.executable, tiny_omniglot.__file__, tmp_path], env=environment, check=False)
-    assert child.returncode == -signal.SIGKILL
-    assert load_result("omniglot-maml", "quick", tmp_path) is None
-    trained = [path.parent.name for path in (tmp_path / "runs").rglob("state.json")]
-    assert sorted(trained) == ["maml-5-way-seed-0", "naming-4-filters-seed-0"]  # killed amid the second training
-    assert run(tmp_path)["metrics"] == whole[1]["metrics"]
-
-
-def test_a_finished_run_is_measured_again_but_not_trained_again(whole, tiny, capsys):
-    def trains(*_):
-        raise AssertionError("an optimizer takes a step")
-
-    folder, first = whole
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.Adam, "step", trains)
-        again = run(folder)
-    assert again["metrics"] == first["metrics"]
-    [named] = re.findall(r"checkpoints: (\S+) ", capsys.readouterr().out)
-    assert 0 < json.loads((Path(named) / "clock.json").read_text())["before"] < first["seconds"]
-
-
-def test_other_settings_never_continue_a_run(whole, tiny):
-    folder, _ = whole
-    config = replace(tiny_omniglot.CONFIG, queries=2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmniglotMAMLConfig, "quick", lambda: config)
-        run(folder)
-    assert len(list((folder / "runs").glob("omniglot-maml-quick-*"))) == 2
-
-
-def test_processes_that_do_not_divide_the_tasks_are_refused(tmp_path):
-    three = type("Three", (), {"num_processes": 3})
-    splits = {"train": tiny_omniglot.load("omniglot", split="train", rotations=True)}
-    recipe = omniglot_maml.Recipe(tiny_omniglot.CONFIG, splits, tmp_path, three)
-    with pytest.raises(ValueError, match="2 tasks an outer step cannot be dealt out evenly to 3 processes"):
-        recipe.meta_learn(5, tiny_omniglot.MAML, 0)
+def test_the_pretrained_network_is_trained_once_for_all_who_use_it(whole, tiny, monkeypatch):
+    folder, result = whole
+    [seed] = folder.glob("runs/*/seed-0")
+    (seed / "measured.json").unlink()
+    assert sorted(path.name for path in seed.iterdir()) == ["maml-20-way", "maml-5-way", "naming-4-filters"]
+    monkeypatch.delattr(torch.optim.Adam, "step")
+    tiny_recipes.start("omniglot-maml", folder)
+    assert load_result("omniglot-maml", "quick", folder).metrics == result.metrics
 
 
 def test_full_is_the_papers_setting():
     config = OmniglotMAMLConfig.full()
-    assert config.rows == {5: MAMLConfig.full(5), 20: MAMLConfig.full(20)}
-    assert {maml.iterations for maml in config.rows.values()} == {60_000}
-    assert {maml.filters for maml in config.rows.values()} == {64}
+    assert config.ways == {5: MAMLConfig.full(5), 20: MAMLConfig.full(20)}
+    assert {maml.iterations for maml in config.ways.values()} == {60_000}
+    assert {maml.filters for maml in config.ways.values()} == {64}
     assert config.queries == 1 and not config.decay and config.episodes >= 600 and len(config.seeds) > 1
     assert QUICK.episodes >= 600
-
-
-def episode_of(split: str = "test", n_way: int = 5) -> Episode:
-    splits = {split: tiny_omniglot.load("omniglot", split=split)}
-    recipe = omniglot_maml.Recipe.__new__(omniglot_maml.Recipe)
-    recipe.splits = splits
-    return recipe.episodes(split, n_way, 2, 3, 0)[0]
-
-
-def test_nearest_finds_the_support_example_in_the_same_direction():
-    support = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    query = torch.tensor([[[9.0, 1.0], [0.1, 0.2], [0.1, 0.3], [2.0, 1.0]]])  # the second is near the first in length
-    episode = Episode(support, torch.tensor([[0, 1]]), query, torch.tensor([[0, 1, 1, 1]]))
-    assert nearest(episode, lambda x: x).tolist() == [0.75]
-
-
-def test_nearest_embeds_support_and_query_as_one_batch():
-    episode, sizes = episode_of(), []
-    nearest(episode, lambda images: sizes.append(len(images)) or images.flatten(1))
-    assert sizes == [5 + 10] * 3
-
-
-def test_fine_tuning_begins_with_a_last_layer_that_knows_nothing_and_keeps_the_network():
-    episode = episode_of()
-    namer = Conv4(22, filters=16, size=16, generator=torch.Generator().manual_seed(0))
-    classifier = Conv4(5, filters=16, size=16, generator=torch.Generator().manual_seed(1))
-    before = {name: value.clone() for name, value in namer.state_dict().items()}
-    assert fine_tuned(classifier, namer, episode, 0.3, 0).tolist() == pytest.approx([0.2] * 3)  # all scores are equal
-    assert fine_tuned(classifier, namer, episode, 0.3, 5).mean() > 0.5
-    assert all(value.equal(before[name]) for name, value in namer.state_dict().items())
-
-
-def test_the_interval_is_over_tasks_for_one_seed_and_over_seeds_for_more():
-    generator = torch.Generator().manual_seed(0)
-    runs = [torch.rand(50, generator=generator) for _ in range(3)]
-    one = metric("m", runs[:1], (98.7, 0.4))
-    assert (one.n, one.over, one.paper, one.paper_interval95) == (50, "episodes", 98.7, 0.4)
-    assert one.mean == pytest.approx(100 * runs[0].mean().item())
-    assert one.interval95 == pytest.approx(196 * runs[0].std().item() / 50**0.5, rel=1e-3)
-    more = metric("m", runs, (None, None))
-    assert (more.n, more.over, more.paper) == (3, "seeds", None)
-    assert more.mean == pytest.approx(100 * torch.stack(runs).mean().item())

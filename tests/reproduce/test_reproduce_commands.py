@@ -1,13 +1,12 @@
-"""`course reproduce`: what it refuses, and what it hands to the recipe."""
+"""`course reproduce`: what it refuses, and what it hands to the runner."""
+
+from pathlib import Path
 
 import pytest
 
-from course import cli, runtime
-from course.reproduce import mnist_cca, omniglot_maml
-from course.reproduce.commands import RECIPES
+from course import cli
+from course.reproduce import RECIPES, runner
 from course.reproduce.results import RESULTS
-
-MODULES = {"mnist-cca": mnist_cca, "omniglot-maml": omniglot_maml}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -29,7 +28,7 @@ def test_an_unknown_recipe_is_one_line_with_a_hint(recipe, hint, capsys):
     assert cli.main(["reproduce", recipe]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == f"course: there is no recipe {recipe!r}; {hint}there are: omniglot-maml, mnist-cca\n"
+    assert printed.err == f"course: there is no recipe {recipe!r}; {hint}there are: {', '.join(RECIPES)}\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["mnist-cca", "--preset", "huge"]])
@@ -46,18 +45,18 @@ def test_a_device_that_is_not_there_is_refused(device, capsys):
     assert device in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_gets_what_was_asked_for(recipe, monkeypatch, tmp_path, capsys):
+def test_the_runner_gets_what_was_asked_for(monkeypatch, tmp_path, capsys):
     calls = []
 
-    def run(preset, *, folder, device):
-        calls.append((preset, folder, device.type))
-        return folder / "result.json"
+    def run(kind, preset, *, output, runs, device):
+        calls.append((kind.name, preset, output, runs, device))
+        return output / "result.json" if preset == "full" else None
 
-    monkeypatch.setattr(MODULES[recipe], "run", run)
-    assert cli.main(["reproduce", recipe]) == 0
-    assert calls.pop() == ("quick", RESULTS, runtime.device().type)
-    monkeypatch.setenv("COURSE_DEVICE", "cuda:99")  # --device goes before it
-    assert cli.main(["reproduce", recipe, "--preset", "full", "--device", "cpu", "--output", str(tmp_path)]) == 0
-    assert calls.pop() == ("full", tmp_path, "cpu")
-    assert str(tmp_path / "result.json") in capsys.readouterr().out
+    monkeypatch.setattr(runner, "run", run)
+    assert cli.main(["reproduce", "mnist-cca"]) == 0
+    assert calls.pop() == ("mnist-cca", "quick", RESULTS, Path("runs"), None)
+    assert capsys.readouterr().out == ""  # not the main process
+    folders = ["--output", str(tmp_path), "--runs", str(tmp_path / "there")]
+    assert cli.main(["reproduce", "mnist-cca", "--preset", "full", "--device", "cpu", *folders]) == 0
+    assert calls.pop() == ("mnist-cca", "full", tmp_path, tmp_path / "there", "cpu")
+    assert capsys.readouterr().out == f"written: {tmp_path / 'result.json'}\n"

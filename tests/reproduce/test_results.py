@@ -1,104 +1,106 @@
-"""Result files: written whole, read back, and refused when they are something else."""
+"""Result files: written whole, read back, refused when they are something else; and the tables made from them."""
 
-import json
-import os
-
-import numpy as np
 import pytest
-import torch
-from scipy import stats
 
-from course import runtime
-from course.reproduce import results
-from course.reproduce.results import (
-    PRESETS,
-    Clock,
-    Metric,
-    load_result,
-    measured_on,
-    metric_over_seeds,
-    result_path,
-    save_result,
-    settings_of,
-)
+from course.errors import CourseError
+from course.reproduce.results import PRESETS, Metric, Result, load_result, result_path, show, with_interval
+
+MAML = Metric("MAML", "accuracy", "5-way", 96.72, 0.4, 600, "episodes", "%", 98.7, 0.3)
+NEAREST = Metric("nearest | pixels", "accuracy", "5-way", 50.54, 0.93, 600, "episodes", "%")
+OLD = '{"recipe": "r", "preset": "quick", "metrics": [{"name": "MAML: accuracy", "mean": 1.0}]}'
 
 
-def save(folder, **changes):
-    metric = Metric("accuracy", 98.0, 0.4, 600, "episodes", unit="%", paper=98.7)
-    fields = {"config": {"steps": 3}, "seeds": [0], "seconds": 1.23, "environment": {"cpu": "x"}} | changes
-    return save_result("recipe", "quick", [metric], folder=folder, **fields)
+@pytest.fixture(autouse=True)
+def a_recipe_r(monkeypatch):
+    monkeypatch.setattr("course.reproduce.RECIPES", {"r": ("", "")})
 
 
-def test_round_trip(tmp_path):
-    path = save(tmp_path)
-    assert path == result_path("recipe", "quick", tmp_path)
-    result = load_result("recipe", "quick", tmp_path)
-    assert result["metrics"][0]["mean"] == 98.0
-    assert result["command"] == "course reproduce recipe --preset quick"
+def save(folder, *metrics, preset="quick", seconds=780.0, seeds=(0, 1), gpu=None):
+    environment = {"cpu": "C", "gpu": gpu, "torch": "2"}
+    command = f"course reproduce r --preset {preset}"
+    return Result("r", preset, command, "2026-01-02", seconds, list(seeds), {}, environment, metrics).save(folder)
+
+
+def test_a_result_comes_back_as_it_was_saved(tmp_path):
+    path = save(tmp_path, MAML, NEAREST, Metric("MAML", "loss", "", 1.0, 0.1, 600, "episodes"))
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_absent_result_is_none(tmp_path):
-    assert load_result("recipe", "full", tmp_path) is None
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"recipe": "other", "preset": "quick", "metrics": []}'])
-def test_what_is_no_result_is_refused_with_the_command_that_makes_one(tmp_path, text):
-    result_path("recipe", "quick", tmp_path).write_text(text)
-    with pytest.raises(ValueError, match="course reproduce recipe --preset quick"):
-        load_result("recipe", "quick", tmp_path)
-
-
-def test_not_a_number_is_never_written(tmp_path):
-    save(tmp_path)
+    result = load_result("r", "quick", tmp_path)
+    assert result.by_method("accuracy", "5-way") == {"MAML": MAML, "nearest | pixels": NEAREST}
+    assert result.by_method("accuracy") == {}
+    assert result.save(tmp_path / "again").read_bytes() == path.read_bytes()
     with pytest.raises(ValueError):
-        save(tmp_path, seconds=float("nan"))
-    assert json.loads(result_path("recipe", "quick", tmp_path).read_text())["seconds"] == 1.2
+        save(tmp_path, MAML, seconds=float("nan"))
+    assert load_result("r", "quick", tmp_path) == result
 
 
-def test_interval_over_seeds_is_students():
-    values = [1.0, 2.0, 4.0]
-    metric = metric_over_seeds("m", values)
-    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
-    assert metric.mean == pytest.approx((low + high) / 2)
-    assert metric.interval95 == pytest.approx((high - low) / 2)
-    with pytest.raises(ValueError, match="at least 2 seeds"):
-        metric_over_seeds("m", [1.0])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"metrics": []}', OLD])
+def test_what_is_no_result_is_refused_with_the_command_that_makes_one(tmp_path, text):
+    result_path("r", "quick", tmp_path).write_text(text)
+    with pytest.raises(ValueError, match="make it again with: course reproduce r --preset quick"):
+        load_result("r", "quick", tmp_path)
 
 
-def test_a_gpu_that_stood_idle_is_not_named(monkeypatch):
-    monkeypatch.setattr(runtime, "gpu_name", lambda: "some GPU")
-    found = {kind: measured_on(torch.device(kind)) for kind in ("cpu", "cuda")}
-    assert (found["cpu"]["device"], found["cpu"]["gpu"]) == ("cpu", None)
-    assert (found["cuda"]["device"], found["cuda"]["gpu"]) == ("cuda", "some GPU")
+def test_what_is_another_result_or_no_recipe_is_refused(tmp_path):
+    save(tmp_path, MAML).rename(result_path("r", "full", tmp_path))
+    with pytest.raises(ValueError, match="it holds r-quick"):
+        show("r", tmp_path)
+    with pytest.raises(CourseError, match="there is no recipe 's'"):
+        show("s", tmp_path)
 
 
-def test_settings_of_a_preset_that_is_not_there():
-    kind = type("Kind", (), {"quick": lambda: 1, "full": lambda: 2})
-    assert [settings_of(kind, preset) for preset in PRESETS] == [1, 2]
-    with pytest.raises(ValueError, match="no preset 'huge'; choose quick or full"):
-        settings_of(kind, "huge")
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("recipe", ["mnist-cca", "omniglot-maml"])
+def test_the_results_of_the_book_can_be_read(recipe, preset, monkeypatch):
+    monkeypatch.undo()
+    result = load_result(recipe, preset)
+    assert result is None or result.metrics
 
 
-def test_clock_counts_a_killed_start_up_to_its_last_checkpoint(tmp_path, monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(results.time, "time", lambda: now[0])
-    first = Clock(tmp_path)
-    now[0] = 1060.0
-    assert first.seconds == 60
-    for name, moment in (("a", 1010), ("b", 1050)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "state.json").touch()
-        os.utime(tmp_path / name / "state.json", (moment, moment))
-    now[0] = 2000.0  # killed at 1060; what came after the checkpoint of 1050 is lost
-    second = Clock(tmp_path)
-    assert second.seconds == 50
-    now[0] = 2003.0  # killed before it had written anything
-    third = Clock(tmp_path)
-    now[0] = 2010.0
-    assert third.seconds == 57
+def test_settings_or_quantities_are_columns_and_published_numbers_stand_beside_theirs(tmp_path):
+    save(tmp_path, MAML, NEAREST, Metric("MAML", "accuracy", "20-way", 86.45, 0.05, 600, "episodes", "%"), gpu="G")
+    metrics = [Metric(m, q, "", x, 0.04, 3, "seeds") for m, x in (("PCA", 1), ("CCA", 2)) for q in ("sum", "hits")]
+    save(tmp_path, *metrics, preset="full", seconds=8000, seeds=[0])
+    assert show("r", tmp_path) == (
+        "`quick`, accuracy, mean ± 95 % over 600 episodes:\n\n"
+        "| method | 5-way | published | 20-way |\n"
+        "| --- | --- | --- | --- |\n"
+        "| MAML | 96.7 ± 0.4 % | 98.7 ± 0.3 % | 86.45 ± 0.05 % |\n"
+        "| nearest \\| pixels | 50.5 ± 0.9 % |  |  |\n\n"
+        "`full`, mean ± 95 % over 3 seeds:\n\n"
+        "| method | sum | hits |\n"
+        "| --- | --- | --- |\n"
+        "| PCA | 1.00 ± 0.04 | 1.00 ± 0.04 |\n"
+        "| CCA | 2.00 ± 0.04 | 2.00 ± 0.04 |\n\n"
+        "- `quick`: 2026-01-02, 13 min on G, PyTorch 2, seeds 0, 1; again with `course reproduce r --preset quick`\n"
+        "- `full`: 2026-01-02, 2.2 h on C, PyTorch 2, seed 0; again with `course reproduce r --preset full`\n"
+    )
 
 
-def test_clock_of_a_process_that_is_not_the_main_one_leaves_no_note(tmp_path):
-    Clock(tmp_path / "run", keep=False)
-    assert list(tmp_path.iterdir()) == []
+def test_quantities_and_settings_that_both_vary_name_their_columns_together(tmp_path):
+    metrics = Metric("a", "q", "", 1, 0.2, 3, "seeds"), Metric("a", "p", "s", 2, 0.2, 1000, "words")
+    save(tmp_path, *metrics, seconds=80)
+    caption, _, head, _, row, _, when, _ = show("r", tmp_path).splitlines()
+    assert "2026-01-02, 80 s on C" in when
+    assert (caption, head) == ("`quick`, mean ± 95 %:", "| method | q | p, s |")
+    assert row == "| a | 1.0 ± 0.2 (3 seeds) | 2.0 ± 0.2 (1,000 words) |"  # what differs stands in the cell
+
+
+def test_a_recipe_that_was_not_run_says_how_to_run_it(tmp_path):
+    shown = show("r", tmp_path)
+    lines = [f"- `{preset}`: not yet run; to run it: `course reproduce r --preset {preset}`\n" for preset in PRESETS]
+    assert shown._repr_markdown_() == repr(shown) == "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "unit", "text"),
+    [
+        (96.72, 0.4, "%", "96.7 ± 0.4 %"),
+        (16.3125, 0.0124, "", "16.31 ± 0.01"),
+        (16.3125, 0.0041, "", "16.312 ± 0.004"),
+        (-0.0142, 0.2, "", "0.0 ± 0.2"),
+        (-0.26, 0.2, "", "-0.3 ± 0.2"),
+        (98.7, None, "%", "98.7 %"),
+    ],
+)
+def test_a_mean_has_the_decimals_of_its_interval(mean, interval, unit, text):
+    assert with_interval(mean, interval, unit) == text

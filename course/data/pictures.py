@@ -1,0 +1,75 @@
+"""Pictures of any format and size as one tensor of squares."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from course.arguments import require_whole
+from course.data.sets import DataError
+
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".webp": "WEBP",
+    ".tif": "TIFF", ".tiff": "TIFF",
+}  # fmt: skip
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+def read_pictures(files: Sequence[Path], *, size: int = 28, channels: int = 1, invert: bool = False) -> dict[str, Any]:
+    """Read pictures as squares.
+
+    Every picture is scaled to fit into a square and padded with 0 to fill it, so that its proportions stay. Of a moving
+    picture the first frame is taken; a photograph is turned upright; what is transparent counts as background.
+
+    Args:
+        files: the pictures.
+        size: side of the square in pixels.
+        channels: 1 for grey values, 3 for red, green and blue.
+        invert: exchange dark and light. Use it for dark drawings on white paper, so that ink is high and paper 0 as in
+            the other sets.
+
+    Returns:
+        ``x``, ``uint8 [n, channels, size, size]``, and ``full`` of :class:`~course.data.LabelledSet`.
+
+    Raises:
+        DataError: if a picture is broken; the message names the file.
+        ValueError: if ``size`` or ``channels`` is out of its range.
+    """
+    require_whole("size", size)
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels!r}")
+    squares = np.stack([read_square(file, size, channels, invert) for file in files])
+    return {"x": torch.from_numpy(squares), "full": 255}
+
+
+def read_square(path: Path, size: int, channels: int, invert: bool) -> np.ndarray:
+    """One picture as ``uint8 [channels, size, size]``."""
+    try:
+        with Image.open(path, formats=sorted(set(FORMATS.values()))) as opened:
+            image = flat(ImageOps.exif_transpose(opened), channels, paper=255 if invert else 0)
+            scale = size / max(image.size)
+            image = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+    except BROKEN as error:
+        raise DataError(
+            f"the picture {path} cannot be read ({error}): open it in a picture program and save it again, or remove it"
+        ) from error
+    pixels = np.asarray(image).reshape(image.height, image.width, channels)
+    square = np.zeros((size, size, channels), dtype=np.uint8)
+    top, left = (size - image.height) // 2, (size - image.width) // 2
+    square[top : top + image.height, left : left + image.width] = 255 - pixels if invert else pixels
+    return square.transpose(2, 0, 1)
+
+
+def flat(image: Image.Image, channels: int, paper: int) -> Image.Image:
+    """The picture in 8 bits a channel, its transparent parts replaced by ``paper``."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError("it has 32 bits a pixel, expected 8 or 16")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image)
+    return image.convert("L" if channels == 1 else "RGB")

@@ -1,0 +1,115 @@
+"""Small stand-ins for Omniglot and MNIST, and settings to match: each recipe whole in a second or two.
+
+``python tiny_recipes.py RECIPE FOLDER`` runs one recipe three times: in FOLDER/whole in peace; in FOLDER/killed, where
+one life after the other is killed (SIGKILL) until one reaches the end; in FOLDER/two in two processes, which note the
+names of the files that they write in ``written``. Printed is the number of lives.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import debug_launcher
+
+from course import data
+from course.data import LabelledSet
+from course.meta_learning.maml import MAMLConfig
+from course.reproduce import recipe_class, runner
+from course.reproduce.mnist_cca import MnistCCAConfig
+from course.reproduce.omniglot_maml import OmniglotMAMLConfig
+
+SIZE = 16  # pixels of a character
+HEIGHT = 6  # pixels of a digit; enough, and quick
+MAML = MAMLConfig(test_steps=1, outer_lr=3e-3, meta_batch=2, iterations=6, filters=4)
+TINY = {"queries": 1, "test_queries": 2, "episodes": 20, "validate_every": 3, "validation_tasks": 5}
+NAMING = {"naming_steps": 6, "naming_batch": 8, "fine_tuning_steps": 2, "fine_tuning_rates": (0.1, 0.3)}
+OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, seeds=(0, 1), **TINY, **NAMING)
+MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
+
+
+def load(name: str, *, split: str, rotations: bool = False) -> LabelledSet:
+    """What is called instead of :func:`course.data.load`."""
+    if name == "mnist":
+        return tiny_mnist(split)
+    assert name == "omniglot" and rotations == (split == "train")
+    return tiny_omniglot(split)
+
+
+def tiny_omniglot(split: str) -> LabelledSet:
+    """Characters of 4 × 4 random blocks, five noisy drawings each; those of two splits differ."""
+    classes = 22
+    generator = torch.Generator().manual_seed(len(split))
+    blocks = torch.rand(classes, 1, 1, 4, 4, generator=generator).gt(0.5).float()
+    shapes = blocks.repeat_interleave(SIZE // 4, -1).repeat_interleave(SIZE // 4, -2)
+    noisy = 255 * (0.8 * shapes + 0.2 * torch.rand(classes, 5, 1, SIZE, SIZE, generator=generator))
+    names = tuple(f"{split} {number}" for number in range(classes))
+    labels = torch.arange(classes).repeat_interleave(5)
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot", full=255)
+
+
+def tiny_mnist(split: str) -> LabelledSet:
+    """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, 3, HEIGHT * 14, generator=generator)  # the same for both splits
+    generator.manual_seed(len(split))
+    hidden = torch.randn({"train": 500, "test": 300}[split], 3, generator=generator)
+    views = [hidden @ weights + torch.randn(len(hidden), HEIGHT * 14, generator=generator) for weights in (left, right)]
+    images = torch.cat([view.unflatten(1, (1, HEIGHT, 14)) for view in views], dim=-1)
+    pixels = (127 + 40 * images).clamp(0, 255).to(torch.uint8)
+    return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
+
+
+def install(patch=setattr) -> None:
+    """Let the recipes use the small sets and settings; ``patch`` may be pytest's ``monkeypatch.setattr``."""
+    patch(data, "load", load)
+    patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
+    patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
+
+
+def start(recipe: str, folder: Path) -> Path | None:
+    return runner.run(recipe_class(recipe), "quick", output=folder, runs=folder / "runs", device="cpu")
+
+
+def before_each_file(function) -> None:
+    """Call ``function`` with the path of every file just before it is put there."""
+    replace = Path.replace
+    Path.replace = lambda partial, path: (function(path), replace(partial, path))
+
+
+def life(recipe: str, folder: Path, files: int) -> bool:
+    """Run the recipe in a process that is killed when it has put so many files; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        left = iter(range(files))
+        before_each_file(lambda _: next(left, None) is None and os.kill(os.getpid(), signal.SIGKILL))
+        start(recipe, folder)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), "a life ended with an error"
+    return status != 0
+
+
+def one_of_two(recipe: str, folder: Path) -> None:
+    with (folder / "written").open("a", encoding="utf8", buffering=1) as names:
+        before_each_file(lambda path: names.write(f"{path.name}\n"))
+        start(recipe, folder)
+
+
+def main(recipe: str, folder: Path) -> None:
+    torch.set_num_threads(1)  # a forked process inherits no threads
+    install()
+    start(recipe, folder / "whole")
+    lives = 1
+    while life(recipe, folder / "killed", 3 + lives):  # the clock and the two files of a checkpoint are a step forward
+        lives += 1
+    (folder / "two").mkdir()
+    debug_launcher(one_of_two, (recipe, folder / "two"), num_processes=2)
+    print(lives)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
