@@ -77,9 +77,8 @@ class MetaLearner(ABC):
         return torch.stack([self.adapt(x, y, **options)(query_x) for x, y, query_x, _ in tasks_of(episode)])
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """The outer optimiser: Adam over what is trained."""
-        trained = [parameter for parameter in self.learned.parameters() if parameter.requires_grad]
-        return torch.optim.Adam(trained, lr=self.config.outer_lr)
+        """The outer optimiser: Adam over what is learned."""
+        return torch.optim.Adam(self.learned.parameters(), lr=self.config.outer_lr)
 
     def train(
         self, sampler, *, steps: int | None = None, validation=None, validation_tasks: int = 100, **options

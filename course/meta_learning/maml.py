@@ -239,8 +239,7 @@ class MAML(MetaLearner):
         """
         options = self.inner(self.config.test_steps if steps is None else steps)
         start = {name: value.clone() for name, value in self.start.items()}  # with 0 steps, not the live weights
-        adapted = adapt(self.model, start, x, y, **options)
-        return torch.no_grad()(partial(functional_call, self.model, adapted))
+        return partial(functional_call, self.model, adapt(self.model, start, x, y, **options))
 
 
 class Reptile(MAML):

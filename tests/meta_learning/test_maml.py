@@ -78,7 +78,7 @@ def test_loss_and_gradient_are_the_same_in_every_way(name, way, by_name):
 def test_rates_by_name_that_are_equal_are_one_rate(way):
     task = problem("classification")
     one = meta_gradient(*task.given, tasks=way, **task.options(3))
-    tensors = {name: torch.full_like(value, task.lr) for name, value in task.params.items()}
+    tensors = {name: torch.full_like(value[:1], task.lr) for name, value in task.params.items()}
     for rates, learned in ((dict.fromkeys(task.params, task.lr), {}), (tensors, tensors)):
         loss, gradient, of_rates = meta_gradient(*task.given, tasks=way, **task.options(3) | {"lr": rates})
         torch.testing.assert_close(loss, one[0])
