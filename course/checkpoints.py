@@ -70,7 +70,7 @@ def load(folder: Path) -> Tree:
         if state["format"] != FORMAT:
             raise ValueError(f"format {state['format']} found, {FORMAT} expected")
         path = folder / state["tensors"]
-        if digest(path) != state["sha256"]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != state["sha256"]:
             raise ValueError(f"{path.name} is not what was written: cut short or altered")
         return unpack(state["tree"], load_file(path))
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
@@ -115,12 +115,6 @@ def unpack(packed: Tree, tensors: dict[str, Tensor]) -> Tree:
     return {key: unpack(value, tensors) for key, value in packed.items()}
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 checksum of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def random_state(device: torch.device) -> dict[str, Tensor]:
     """The states of torch's global generators: of the CPU and of ``device``."""
     state = {"cpu": torch.get_rng_state()}
@@ -145,11 +139,10 @@ def settings(model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler | No
     described = {"optimizer": type(optimizer).__name__, "scheduler": type(scheduler).__name__}
     for name, value in model.state_dict().items():
         described[f"model.{name}"] = f"{value.dtype} {list(value.shape)}".removeprefix("torch.")
-    groups = [
-        group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
-        for group in optimizer.param_groups
-    ]
-    return described | leaves("optimizer", groups) | leaves("scheduler", scheduler.state_dict() if scheduler else {})
+    for number, group in enumerate(optimizer.param_groups):
+        options = group | {"lr": group.get("initial_lr", group["lr"]), "params": len(group["params"])}
+        described |= leaves(f"optimizer.{number}", options)
+    return described | leaves("scheduler", scheduler.state_dict() if scheduler else {})
 
 
 def leaves(name: str, tree: Tree) -> dict[str, str]:

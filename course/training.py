@@ -117,9 +117,7 @@ def fit(
     if patience is not None and not (validate_every > 0 and patience > 0):
         raise ValueError("patience counts validations: it is at least 1, and needs validate and validate_every")
     if checkpoint is None and (checkpoint_every or checkpoint_seconds or resume):
-        raise ValueError(
-            "checkpoint_every, checkpoint_seconds and resume need checkpoint, a folder to write to and read"
-        )
+        raise ValueError("checkpoint_every, checkpoint_seconds and resume need checkpoint, a folder to write and read")
     if isinstance(scheduler, ReduceLROnPlateau):
         raise ValueError("ReduceLROnPlateau waits for a validation; take a scheduler that counts steps")
     folder, processes = None if checkpoint is None else Path(checkpoint), Processes(accelerator)

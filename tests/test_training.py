@@ -1,12 +1,12 @@
 """The training loop: what it records, when it stops, what it refuses, and that nothing is lost when it is killed."""
 
 import doctest
-import io
 import json
 import math
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,16 +19,8 @@ from launched_run import STEPS, error, train_branches, train_table
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    MultiStepLR,
-    OneCycleLR,
-    ReduceLROnPlateau,
-    SequentialLR,
-)
+from torch.optim import SGD, lr_scheduler
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, MultiStepLR, SequentialLR
 
 from course import checkpoints, data, runtime, training
 from course.history import History
@@ -74,8 +66,8 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-class Interrupted(Exception):
-    pass
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def interrupted(closure, at):
@@ -83,7 +75,7 @@ def interrupted(closure, at):
 
     def shorter(step):
         if step == at:
-            raise Interrupted
+            raise KeyboardInterrupt
         return closure(step)
 
     return shorter
@@ -155,14 +147,14 @@ def two_encoders():
         loss = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
         return {"loss": loss, "accuracy": (logits.argmax(1) == pairs).float().mean(), "scale": model.scale.detach()}
 
-    return model, closure, optimizer, OneCycleLR(optimizer, 0.02, total_steps=60)
+    return model, closure, optimizer, lr_scheduler.OneCycleLR(optimizer, 0.02, total_steps=60)
 
 
 def episodic_learner():
     """Prototypes of one example each; as in MAML, the closure leaves gradients itself."""
     model = nn.Linear(3, 4)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    warm, rest = LinearLR(optimizer), MultiStepLR(optimizer, [5, 20])
+    optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
+    schedulers = [LinearLR(optimizer), MultiStepLR(optimizer, [5, 20])]
 
     def closure(step):
         support, query = model(batch(step)), model(batch(step) + 0.5 * batch(step + 10**6))
@@ -171,7 +163,7 @@ def episodic_learner():
             parameter.grad = gradient
         return loss.detach()
 
-    return model, closure, optimizer, SequentialLR(optimizer, [warm, rest], milestones=[8])
+    return model, closure, optimizer, SequentialLR(optimizer, schedulers, milestones=[8])
 
 
 LEARNERS = [adversarial_pair, skip_gram, language_model, two_encoders, episodic_learner]
@@ -223,7 +215,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, learner
 
     expected = train(tmp_path / "whole")
     for step in (2, 13, 14, 29):  # before the first checkpoint, and later
-        with pytest.raises(Interrupted):
+        with pytest.raises(KeyboardInterrupt):
             train(tmp_path / "parts", step)
     state, *rest = train(tmp_path / "parts")
     assert same(state, expected[0])
@@ -251,9 +243,7 @@ def test_a_history_survives_json_and_knows_its_loss():
 def test_losses_in_one_step_reach_their_own_groups_and_others_are_added_up():
     def gradients(names, groups):
         x, y = (nn.Parameter(torch.tensor(value)) for value in (2.0, 3.0))
-        optimizer = torch.optim.SGD(
-            [{"params": [each], "name": name} for each, name in zip((x, y), groups, strict=True)]
-        )
+        optimizer = SGD([{"params": [each], "name": name} for each, name in zip((x, y), groups, strict=True)])
 
         def closure(step):
             product = x * y  # both losses pass through it
@@ -276,40 +266,24 @@ def test_losses_in_one_step_reach_their_own_groups_and_others_are_added_up():
 @pytest.mark.parametrize(("every", "expected"), [(4, [4, 8, 10]), (5, [5, 10]), (0, [10]), (20, [10])])
 def test_validation_takes_place_when_asked_and_after_the_last_step(every, expected):
     model, closure, optimizer = problem()
-    seen, validate = [], validation(model)
-
-    def noted():
-        seen.append(float(validate()["loss"]))
-        return {"loss": seen[-1]}
-
-    history = fit(model, closure, optimizer, steps=10, validate=noted, validate_every=every)
+    validate = validation(model)
+    history = fit(model, closure, optimizer, steps=10, validate=validate, validate_every=every)
     assert history.validation_steps == expected
-    assert history.validation == [{"loss": loss} for loss in seen]
-    assert seen[-1] == float(validate()["loss"])  # it saw the weights that the run ended with
+    losses = [numbers["loss"] for numbers in history.validation]
+    assert len(set(losses)) == len(expected) and losses[-1] == float(validate()["loss"])  # of the weights at the end
 
 
 def test_the_mode_of_each_module_outlives_a_validation():
     model, closure, optimizer = problem(dropout=0.5)
     model[3].eval()
     modes, options = [], {"validate": validation(model), "validate_every": 1}
-    fit(
-        model,
-        lambda step: modes.append([each.training for each in model]) or closure(step),
-        optimizer,
-        steps=4,
-        **options,
-    )
+
+    def noted(step):
+        modes.append([each.training for each in model])
+        return closure(step)
+
+    fit(model, noted, optimizer, steps=4, **options)
     assert modes == 4 * [[True, True, True, False]]
-
-
-def test_a_closure_may_draw_its_batches_from_a_python_generator():
-    model, generator = nn.Linear(3, 1), runtime.generator(3)
-    batches = (torch.randn(16, 3, generator=generator) for _ in range(60))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    history = fit(model, lambda step: (model(next(batches)) - 1).square().mean(), optimizer, steps=60)
-    assert len(set(history.train_loss)) == 60
-    assert next(batches, "none left") == "none left"
-    assert model.bias.item() == pytest.approx(1, abs=0.1)
 
 
 def test_bfloat16_in_the_closure():
@@ -378,7 +352,7 @@ def test_only_longer_gradients_are_clipped_and_over_all_parameters_together(leng
     def closure(step):
         return sum((length * each * parameter).sum() for each, parameter in zip(direction, model, strict=True))
 
-    fit(model, closure, torch.optim.SGD(model.parameters(), lr=1.0), steps=1, clip_norm=2.0)
+    fit(model, closure, SGD(model.parameters(), lr=1.0), steps=1, clip_norm=2.0)
     moved = torch.cat([parameter.detach() for parameter in model])
     assert float(moved.norm()) == pytest.approx(expected, rel=1e-5)
     assert torch.allclose(moved / moved.norm(), -torch.tensor([0.6, 0.0, 0.8]))
@@ -391,7 +365,7 @@ def test_sparse_gradients_train_as_dense_ones_do(clip_norm, monkeypatch):
 
     def train(sparse):
         torch.manual_seed(0)
-        model, closure, optimizer, _ = skip_gram(sparse, torch.optim.SGD)
+        model, closure, optimizer, _ = skip_gram(sparse, SGD)
         return fit(model, closure, optimizer, steps=12, clip_norm=clip_norm).train_loss, weights(model)
 
     (sparse_loss, sparse), (dense_loss, dense) = train(True), train(False)
@@ -460,7 +434,7 @@ def test_nan_is_noticed_without_any_checkpoint_within_a_known_number_of_steps():
 
 def test_the_largest_finite_weights_are_finite():
     model = nn.ParameterList([torch.full((3,), 3e38)])
-    fit(model, lambda step: 0 * model[0][0], torch.optim.SGD(model.parameters(), lr=0.1), steps=1)
+    fit(model, lambda step: 0 * model[0][0], SGD(model.parameters(), lr=0.1), steps=1)
 
 
 @pytest.mark.parametrize("numbers", [{"loss": math.nan}, {"loss": 1.0, "other": math.inf}, {}])
@@ -503,9 +477,8 @@ def test_options_that_contradict_each_other(options, message, tmp_path, monkeypa
 
 def test_a_scheduler_that_waits_for_a_validation():
     model, closure, optimizer = problem()
-    scheduler = ReduceLROnPlateau(optimizer)
     with pytest.raises(ValueError, match="take a scheduler that counts steps"):
-        fit(model, closure, optimizer, steps=3, scheduler=scheduler)
+        fit(model, closure, optimizer, steps=3, scheduler=lr_scheduler.ReduceLROnPlateau(optimizer))
 
 
 @pytest.mark.parametrize(
@@ -517,7 +490,7 @@ def test_a_scheduler_that_waits_for_a_validation():
         (lambda loss: {"loss": loss.mean(), "other": 0.5}, r"must return a scalar tensor.* returned \{'loss': .*"),
         (lambda loss: {}, r"must return a scalar tensor.*left 0 gradients and returned \{\}"),
         (
-            lambda loss: (loss.mean().backward(retain_graph=True), loss.mean())[1],
+            lambda loss: loss.mean().backward(retain_graph=True) or loss.mean(),
             "left gradients and returned a loss with",
         ),
     ],
@@ -529,21 +502,19 @@ def test_a_closure_that_does_not_do_its_part(closure, message):
         fit(model, lambda step: closure(model(batch(step))), optimizer, steps=3)
 
 
-def test_the_folder_of_another_run_is_not_overwritten(tmp_path):
-    fit(*problem(), steps=3, checkpoint=tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(FileExistsError, match=r"holds a checkpoint: pass resume=True, or delete the folder"):
-        fit(*problem(), steps=3, checkpoint=tmp_path)
-    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-
-def test_a_folder_that_cannot_be_one_is_known_before_the_first_step(tmp_path):
-    (tmp_path / "file").write_text("", encoding="utf8")
-    model, _, optimizer = problem()
-    with pytest.raises(NotADirectoryError, match="is a file: let checkpoint name a folder"):
-        fit(model, pytest.fail, optimizer, steps=3, checkpoint=tmp_path / "file")
-    with pytest.raises(NotADirectoryError):
-        fit(model, pytest.fail, optimizer, steps=3, checkpoint=tmp_path / "file" / "below")
+def test_a_folder_that_does_not_fit_is_known_before_the_first_step_and_left_as_it_is(tmp_path):
+    fit(*problem(), steps=5, checkpoint=tmp_path / "run")
+    (tmp_path / "file").touch()
+    before, (model, _, optimizer) = contents(tmp_path / "run"), problem()
+    for name, steps, resume, kind, message in (
+        ("run", 5, False, FileExistsError, "holds a checkpoint: pass resume=True, or delete the folder"),
+        ("run", 3, True, ValueError, "has 5 steps behind it, 3 are asked for"),
+        ("file", 3, True, NotADirectoryError, "is a file: let checkpoint name a folder"),
+        ("file/below", 3, True, NotADirectoryError, "file"),
+    ):
+        with pytest.raises(kind, match=message):
+            fit(model, pytest.fail, optimizer, steps=steps, checkpoint=tmp_path / name, resume=resume)
+    assert contents(tmp_path / "run") == before
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_the_difference_named(tmp_path):
@@ -560,18 +531,12 @@ def test_a_checkpoint_of_another_run_is_refused_and_the_difference_named(tmp_pat
     assert "optimizer: Adam there, AdamW here" in message(*problem(optimizer=torch.optim.AdamW))
     assert "clip_norm: None there, 1.0 here" in message(*problem(), clip_norm=1.0)
     model, closure, optimizer = problem()
-    scheduler = ExponentialLR(optimizer, 0.9)
+    scheduler = lr_scheduler.ExponentialLR(optimizer, 0.9)
     assert "scheduler: NoneType there, ExponentialLR here" in message(model, closure, optimizer, scheduler=scheduler)
     wider = nn.Linear(3, 2, dtype=torch.float64)
     text = message(wider, closure, torch.optim.Adam(wider.parameters(), lr=0.05))
     assert "model.0.weight: float32 [8, 3] there, none here" in text
     assert "and 2 more" in text
-
-
-def test_fewer_steps_than_the_checkpoint_has(tmp_path):
-    fit(*problem(), steps=5, checkpoint=tmp_path)
-    with pytest.raises(ValueError, match="has 5 steps behind it, 3 are asked for"):
-        fit(*problem(), steps=3, checkpoint=tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
@@ -585,9 +550,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 # Interruption and resumption
 
 
+@dataclass
 class WarmUp:
-    def __init__(self, steps):
-        self.steps = steps
+    steps: int
 
     def __call__(self, step):
         return min((step + 1) / self.steps, 1)
@@ -602,7 +567,7 @@ def sequence(optimizer, second):
     [
         (lambda o, n: LinearLR(o, 1.0, 0.0, n), 20, 40, "scheduler.total_iters: 20 there, 40 here"),
         (lambda o, n: MultiStepLR(o, [n]), 7, 8, "scheduler.milestones.7: 1 there, none here"),
-        (lambda o, n: sequence(o, CosineAnnealingLR(o, n)), 20, 30, "scheduler._schedulers.1.T_max: 20 there, 30 here"),
+        (lambda o, n: sequence(o, lr_scheduler.CosineAnnealingLR(o, n)), 20, 30, "_schedulers.1.T_max: 20 there"),
         (lambda o, n: LambdaLR(o, WarmUp(n)), 5, 6, "scheduler.lr_lambdas.0.steps: 5 there, 6 here"),
         (lambda o, n: LambdaLR(o, lambda t: 1 - t / n), 20, 40, r"after 20 steps: \[0.0\] there, \[0.025\] here"),
         (lambda o, n: sequence(o, LambdaLR(o, lambda t: t / n)), 20, 16, r"rates after 16 steps: \[0.04"),
@@ -610,7 +575,7 @@ def sequence(optimizer, second):
 )
 def test_a_longer_run_continues_a_shorter_one_with_its_schedule(tmp_path, schedule, length, longer, difference):
     def train(steps, n, **options):
-        model, closure, optimizer = problem(optimizer=torch.optim.SGD)
+        model, closure, optimizer = problem(optimizer=SGD)
         history = fit(model, closure, optimizer, steps=steps, scheduler=schedule(optimizer, n), **options)
         return history, weights(model)
 
@@ -655,7 +620,7 @@ def test_patience_counts_on_across_a_resumption(tmp_path):
 
     expected, whole, _ = train(tmp_path / "whole")
     assert len(whole.train_loss) == 10
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", 8)  # the checkpoint has 6 steps: the best of its weights is no longer the model's
     state, history, _ = train(tmp_path / "parts")
     assert history == whole
@@ -668,12 +633,12 @@ def test_patience_counts_on_across_a_resumption(tmp_path):
 def test_a_finished_run_is_restored_and_not_continued(tmp_path):
     model, closure, optimizer = problem()
     history = fit(model, closure, optimizer, steps=7, checkpoint=tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = contents(tmp_path)
     other, _, its_optimizer = problem(seed=1)
     again = fit(other, pytest.fail, its_optimizer, steps=7, checkpoint=tmp_path, resume=True)
     assert again == history
     assert same(weights(other), weights(model))
-    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.slow
@@ -685,12 +650,12 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(tmp_path
     deaths = json.loads(ended.stdout)
     assert deaths["points"] > 20  # each checkpoint takes nine operations
     assert deaths["random"] > 0
-    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    whole = contents(tmp_path / "whole")
     assert len(whole) == 2
     assert deaths["writing"] == 100
-    assert len(list((tmp_path / "writing").iterdir())) == 2, "a killed writer left files behind"
+    assert len(contents(tmp_path / "writing")) == 2, "a killed writer left files behind"
     for how in ("points", "random"):
-        assert whole == {path.name: path.read_bytes() for path in (tmp_path / how).iterdir()}, how
+        assert whole == contents(tmp_path / how), how
 
 
 # Several processes
@@ -732,12 +697,8 @@ def test_two_processes_resume_bit_for_bit_and_agree(launched):
     tensors, _ = launched
     names = [name.removeprefix("whole.") for name in tensors[0] if name.startswith("whole.")]
     assert {"1.running_mean", "2.mean"} <= set(names)  # the first changes no training, the second does
-    for name in names:
-        expected = tensors[0][f"whole.{name}"]
-        for each in tensors:
-            assert torch.equal(each[f"whole.{name}"], expected), name
-            assert torch.equal(each[f"parts.{name}"], expected), name
-            assert torch.equal(each[f"unsaved.{name}"], expected), name
+    for each, run, name in product(tensors, ("whole", "parts", "unsaved"), names):
+        assert torch.equal(each[f"{run}.{name}"], tensors[0][f"whole.{name}"]), (run, name)
 
 
 def test_what_the_main_process_validates_counts_in_every_process(launched):
@@ -782,21 +743,11 @@ def test_a_model_on_another_device_than_the_accelerators():
 # Progress and speed
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize("ci", [True, False])
-def test_the_progress_bar_is_quiet_in_continuous_integration(monkeypatch, ci):
-    for name in ("CI", "COURSE_QUIET"):
-        monkeypatch.delenv(name, raising=False)
-    if ci:
-        monkeypatch.setenv("CI", "true")
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+@pytest.mark.parametrize("quiet", [True, False])
+def test_the_progress_bar_is_quiet_where_bars_are(monkeypatch, capsys, quiet):
+    monkeypatch.setattr(runtime, "quiet", lambda: quiet)
     fit(*problem(), steps=3, label="regression")
-    assert ("regression" in terminal.getvalue()) == (not ci)
+    assert ("regression" in capsys.readouterr().err) == (not quiet)
 
 
 @pytest.mark.gpu
@@ -813,7 +764,7 @@ def test_between_two_looks_a_gpu_never_waits():
             return model(x).square().mean()
 
     try:
-        history = fit(model, closure, torch.optim.SGD(model.parameters(), lr=0.1), steps=120, clip_norm=1.0)
+        history = fit(model, closure, SGD(model.parameters(), lr=0.1), steps=120, clip_norm=1.0)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(history.train_loss) == 120

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from course.data import Batches, Episode, LabelledSet
 from course.history import History
 from course.meta_learning.adaptation import Loss
-from course.meta_learning.evaluation import evaluate
+from course.meta_learning.evaluation import Predict, evaluate
 from course.meta_learning.ways import adapted_predictions
 from course.training import fit
 
@@ -49,14 +49,7 @@ def nearest_neighbour(episode: Episode, embed: Callable[[Tensor], Tensor]) -> Te
 
 
 def pretrain(
-    network: nn.Module,
-    data: LabelledSet,
-    *,
-    steps: int,
-    batch_size: int = 64,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options,
+    network: nn.Module, data: LabelledSet, *, steps: int, batch_size: int = 64, lr=3e-3, seed: int = 0, **options
 ) -> History:
     """Train a network to tell all classes of a data set apart, in the ordinary way: no episodes, one large last layer.
 
@@ -99,7 +92,7 @@ def with_new_head(network: nn.Module, n_way: int, head: str = "head") -> nn.Modu
 
 def fine_tuning(
     network: nn.Module, *, lr: float, steps: int, loss: Loss = F.cross_entropy, tasks: str = "auto"
-) -> Callable[[Episode], Tensor]:
+) -> Predict:
     """The learner that begins every task with the weights of ``network`` and takes gradient steps on the support set.
 
     The arguments are those of :func:`course.meta_learning.ways.adapted_predictions`.
@@ -112,12 +105,7 @@ def fine_tuning(
 
 
 def best_rate(
-    rates: Iterable[float],
-    learner: Callable[[float], Callable[[Episode], Tensor]],
-    sampler,
-    tasks: int,
-    *,
-    loss: Loss = F.cross_entropy,
+    rates: Iterable[float], learner: Callable[[float], Predict], sampler, tasks: int, *, loss: Loss = F.cross_entropy
 ) -> float:
     """The rate whose learner has the highest accuracy, or the lowest loss, on validation tasks.
 

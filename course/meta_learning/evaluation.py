@@ -12,7 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course.data import Episode
+from course.meta_learning.adaptation import Loss
 from course.metrics import interval95
+
+Predict = Callable[[Episode], Tensor]  # a learner: from an episode to the predictions for its queries [T, queries, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Evaluation:
         return f"{self.metric} {self.mean:.4f} ± {self.interval95:.4f} ({self.n} tasks)"
 
 
-def task_scores(predictions: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def task_scores(predictions: Tensor, targets: Tensor, loss: Loss) -> Tensor:
     """One number for each task, ``[T]``: the accuracy where the targets are class numbers, otherwise the loss.
 
     Args:
@@ -57,13 +60,7 @@ def task_scores(predictions: Tensor, targets: Tensor, loss: Callable[[Tensor, Te
     return (predictions.argmax(-1) == targets).float().flatten(1).mean(1)
 
 
-def evaluate(
-    predict: Callable[[Episode], Tensor],
-    sampler,
-    tasks: int = 600,
-    *,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-) -> Evaluation:
+def evaluate(predict: Predict, sampler, tasks: int = 600, *, loss: Loss = F.cross_entropy) -> Evaluation:
     """Score any meta-learner on the first ``tasks`` tasks of ``sampler``.
 
     Args:

@@ -82,22 +82,12 @@ def stacked_call(model: nn.Module, params: Params, x: Tensor, prefix: str = "") 
     weight, bias = params.get(prefix + "weight"), params.get(prefix + "bias")
     if isinstance(model, nn.Linear):
         rows = x.flatten(1, -2)
-        if bias is None:
-            out = torch.bmm(rows, weight.transpose(1, 2))
-        else:
-            out = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+        out = rows @ weight.mT if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
         return out if x.dim() == 3 else out.unflatten(1, x.shape[1:-1])
     if isinstance(model, nn.Conv2d):
-        out = F.conv2d(
-            fold(x),
-            weight.flatten(0, 1),
-            None if bias is None else bias.flatten(),
-            model.stride,
-            model.padding,
-            model.dilation,
-            groups=tasks * model.groups,
-        )
-        return unfold(out, tasks)
+        options = (model.stride, model.padding, model.dilation, tasks * model.groups)
+        bias = None if bias is None else bias.flatten()
+        return unfold(F.conv2d(fold(x), weight.flatten(0, 1), bias, *options), tasks)
     if isinstance(model, NORMS):
         affine = (None, None) if weight is None else (weight.flatten(), bias.flatten())
         return unfold(F.batch_norm(fold(x), None, None, *affine, training=True, eps=model.eps), tasks)
@@ -164,10 +154,8 @@ def stacked_adapt(
             second_order = differentiable and not first_order
             gradients = torch.autograd.grad(total, tuple(adapted.values()), create_graph=second_order)
         with torch.set_grad_enabled(differentiable):
-            adapted = {
-                name: stepped(value, gradient, rates[name])
-                for (name, value), gradient in zip(adapted.items(), gradients, strict=True)
-            }
+            steps_down = map(stepped, adapted.values(), gradients, rates.values())
+            adapted = dict(zip(adapted, steps_down, strict=True))
     return params | adapted
 
 

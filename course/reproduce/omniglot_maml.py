@@ -9,26 +9,24 @@ Every network normalises by the statistics of the images at hand, as in the pape
 together ("transductive"). So each competitor gets the same.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LinearLR
 
 from course import data, runtime
-from course.data import Episode, EpisodeSampler
+from course.data import EpisodeSampler
 from course.meta_learning.baselines import best_rate, fine_tuning, nearest_neighbour, pretrain, with_new_head
-from course.meta_learning.evaluation import evaluate
+from course.meta_learning.evaluation import Predict, evaluate
 from course.meta_learning.maml import MAML, MAMLConfig
 from course.representation.cnn import Conv4
 from course.reproduce.runner import Recipe, saved_in
 
 WAYS = {"5-way 1-shot": 5, "20-way 1-shot": 20}
-Learner = Callable[[Episode], Tensor]  # maps an episode to predictions
 
 
 @dataclass(frozen=True)
@@ -69,30 +67,17 @@ class OmniglotMAMLConfig:
     def quick(cls) -> "OmniglotMAMLConfig":
         """One seed and small networks: ten minutes on one core of a laptop."""
         smaller = {"outer_lr": 3e-3, "filters": 32}
-        return cls(
-            five_way=MAMLConfig(inner_lr=0.1, test_steps=3, meta_batch=4, iterations=3_000, **smaller),
-            twenty_way=MAMLConfig(inner_lr=0.4, test_steps=5, meta_batch=2, iterations=1_500, **smaller),
-            queries=3,
-            decay=True,
-            seeds=(0,),
-            naming_steps=4_000,  # about as long as MAML takes for 5-way tasks
-            naming_rate=3e-3,
-            episodes=600,
-        )
+        five_way = MAMLConfig(inner_lr=0.1, test_steps=3, meta_batch=4, iterations=3_000, **smaller)
+        twenty_way = MAMLConfig(inner_lr=0.4, test_steps=5, meta_batch=2, iterations=1_500, **smaller)
+        naming = {"naming_steps": 4_000, "naming_rate": 3e-3}  # about as long as MAML takes for 5-way tasks
+        return cls(five_way, twenty_way, queries=3, decay=True, seeds=(0,), episodes=600, **naming)
 
     @classmethod
     def full(cls) -> "OmniglotMAMLConfig":
         """The paper's setting, with three seeds: hours on a GPU."""
-        return cls(
-            five_way=MAMLConfig.full(5),
-            twenty_way=MAMLConfig.full(20),
-            queries=1,
-            decay=False,
-            seeds=(0, 1, 2),
-            naming_steps=20_000,
-            naming_rate=1e-3,
-            validate_every=2_000,
-        )
+        five_way, twenty_way = MAMLConfig.full(5), MAMLConfig.full(20)
+        longer = {"naming_steps": 20_000, "naming_rate": 1e-3, "validate_every": 2_000}
+        return cls(five_way, twenty_way, queries=1, decay=False, seeds=(0, 1, 2), **longer)
 
     @property
     def ways(self) -> dict[int, MAMLConfig]:
@@ -128,7 +113,7 @@ class OmniglotMAML(Recipe):
         test = self.episodes("test", n_way, self.config.test_queries, 20, seed)
         return {"accuracy": (100 * evaluate(learner, test, self.config.episodes).values.double()).tolist()}
 
-    def learner(self, method: str, n_way: int, settings: MAMLConfig, seed: int, folder: Path) -> Learner:
+    def learner(self, method: str, n_way: int, settings: MAMLConfig, seed: int, folder: Path) -> Predict:
         """A method, trained."""
         if method == "MAML":
             return self.meta_learned(n_way, settings, seed, folder).predictions
@@ -139,7 +124,7 @@ class OmniglotMAML(Recipe):
             return partial(nearest_neighbour, embed=namer.embed)
         start = with_new_head(namer, n_way)
 
-        def fine_tuned(rate: float) -> Learner:
+        def fine_tuned(rate: float) -> Predict:
             return fine_tuning(start, lr=rate, steps=self.config.fine_tuning_steps)
 
         tasks = self.config.validation_tasks

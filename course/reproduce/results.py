@@ -135,12 +135,10 @@ def result_table(result: Result) -> str:
             head.append("published")
             papers = [(m.paper, m.paper_interval95, m.unit) if m else (None,) * 3 for m in found]
             cells.append(["" if paper[0] is None else with_interval(*paper) for paper in papers])
-    common = [
-        f"`{result.preset}`",
-        *(name for name, shown in zip(columns[0], varies, strict=True) if name and not shown),
-    ]
+    common = [name for name, shown in zip(columns[0], varies, strict=True) if name and not shown]
     over = f" over {repetitions.pop()}" if len(repetitions) == 1 else ""
-    return f"{', '.join(common)}, mean ± 95 %{over}:\n\n{markdown_table(head, zip(*cells, strict=True))}"
+    caption = f"{', '.join([f'`{result.preset}`', *common])}, mean ± 95 %{over}"
+    return f"{caption}:\n\n{markdown_table(head, zip(*cells, strict=True))}"
 
 
 def with_interval(mean: float, interval: float | None, unit: str) -> str:
@@ -166,12 +164,7 @@ def origin(recipe: str, preset: str, result: Result | None) -> str:
     environment, seconds = result.environment, result.seconds
     hardware = environment.get("gpu") or environment.get("cpu", "unknown")
     seeds = f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}"
-    time = (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
+    short = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    time = short if seconds < 5400 else f"{seconds / 3600:.1f} h"
     made = f"{result.date}, {time} on {hardware}, PyTorch {environment.get('torch')}, {seeds}"
     return f"- `{preset}`: {made}; again with `{result.command}`"

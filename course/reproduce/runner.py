@@ -75,12 +75,7 @@ def saved_in(folder: Path) -> dict:
 
 
 def run(
-    kind: type[Recipe],
-    preset: str,
-    *,
-    output: Path = RESULTS,
-    runs: Path = Path("runs"),
-    device: torch.device | str | None = None,
+    kind: type[Recipe], preset: str, *, output=RESULTS, runs=Path("runs"), device: torch.device | str | None = None
 ) -> Path | None:
     """Measure what is not yet measured, and write the result file; its path, or None in all but the main process.
 
@@ -116,9 +111,8 @@ def run(
         Path(output).mkdir(parents=True, exist_ok=True)  # what cannot be written is known before the work
         clock = Clock(folder)
         print(f"checkpoints: {folder} (delete this folder to begin anew)")
-    measured = {
-        seed: measure(recipe, seed, folder / f"seed-{seed}", rank == 0) for seed in config.seeds[rank::processes]
-    }
+    own = config.seeds[rank::processes]
+    measured = {seed: measure(recipe, seed, folder / f"seed-{seed}", rank == 0) for seed in own}
     if state:
         measured = dict(gather_object(list(measured.items())))
         state.destroy_process_group()
