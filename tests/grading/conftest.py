@@ -3,17 +3,12 @@
 import functools
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import fixture_course
 import pytest
 
 from course.grading import layout, release, sandbox
 from course.grading.submissions import read
-
-COURSE = Path(sys.executable).with_name("course")
 
 
 def pytest_runtest_setup(item):
@@ -58,16 +53,10 @@ def solution(released_course, chapter):
     return read(released_course.solution(chapter))
 
 
-def course_grade(course: layout.Course, step: str, *arguments, **options) -> subprocess.CompletedProcess:
-    """``course grade STEP``, as an instructor would call it."""
-    command = [COURSE, "grade", step, "--course", course.root, "--grading", course.grading, *arguments]
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=400, **options)
-
-
 @pytest.fixture
 def grade(course):
     """``course grade …`` on the copy."""
-    return functools.partial(course_grade, course)
+    return functools.partial(fixture_course.course_grade, course)
 
 
 @pytest.fixture

@@ -1,8 +1,14 @@
 """A course of one small chapter, for the tests of the grader."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
+
+from course.grading.layout import Course
+
+COURSE = Path(sys.executable).with_name("course")
 
 MEAN = '''def mean(x):
     """The mean of a vector."""
@@ -97,3 +103,9 @@ def submission(released, answers=ANSWERS, why="Because the mean is linear.", exp
         elif name == "experiment" and experiment:
             made.source = experiment
     return notebook
+
+
+def course_grade(course: Course, step: str, *arguments, **options) -> subprocess.CompletedProcess:
+    """``course grade STEP``, as an instructor would call it."""
+    command = [COURSE, "grade", step, "--course", course.root, "--grading", course.grading, *arguments]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=400, **options)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import COURSE, course_grade
-from fixture_course import ANSWERS, make, submission
+from fixture_course import ANSWERS, COURSE, course_grade, make, submission
 from nbgrader.api import Gradebook
 
 from course.files import write_json, write_whole
