@@ -79,17 +79,13 @@ def make(*arguments: str) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-def interpreter(path: Path, line: str) -> str:
-    """A program that answers every call with one shell command."""
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
 @pytest.mark.parametrize("line", [None, "exit 1", "true", "echo False", "echo SyntaxError >&2; exit 1"])
 def test_make_names_what_is_no_new_python(line, tmp_path):
     """Not there, broken, no Python at all, too old, much too old: before any script is read."""
-    python = interpreter(tmp_path / "python", line) if line else "no-such-python"
+    python = tmp_path / "python" if line else "no-such-python"
+    if line:  # a program that answers every call with one shell command
+        python.write_text(f"#!/bin/sh\n{line}\n")
+        python.chmod(0o755)
     status, lines = make("env", f"PYTHON={python}")
     assert status == 2
     assert lines[0] == f"make: {python} is not Python 3.11 or newer; name one: make PYTHON=python3.12"
