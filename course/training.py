@@ -165,10 +165,9 @@ class Run:
     best: dict[str, Tensor] | None = None
 
     def __post_init__(self):
-        self.trained: list[Tensor] = []
+        self.trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.groups: dict[str, list[Tensor]] = {}  # the parameters of the groups that have a name
         for group in self.optimizer.param_groups:
-            self.trained += group["params"]
             if "name" in group:
                 self.groups.setdefault(group["name"], []).extend(group["params"])
         self.by_rows = {module.weight for module in self.model.modules() if getattr(module, "sparse", False)}
@@ -184,8 +183,8 @@ class Run:
         self.settings = checkpoints.settings(self.model, self.optimizer, self.scheduler)
         self.settings |= {name: str(value) for name, value in (settings | {"processes": self.processes.count}).items()}
         found = self.find(resume) if self.processes.main and self.folder is not None else None
-        found, now = self.processes.from_main((found, monotonic()))
-        self.looked_at = self.saved_at = now
+        found, self.looked_at = self.processes.from_main((found, monotonic()))
+        self.saved_at = self.looked_at
         if isinstance(found, Exception):
             raise found
         if found is not None:

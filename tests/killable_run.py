@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -23,16 +24,12 @@ from course import checkpoints, training
 STEPS = 90
 
 
-def parts():
-    """A model, optimizer and schedule with every kind of state that a checkpoint must keep."""
+def train(folder: Path) -> None:
+    """Model, optimizer and schedule have every kind of state that a checkpoint must keep."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.Dropout(0.3), nn.Tanh(), nn.Linear(32, 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    return model, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
-
-
-def train(folder: Path) -> nn.Module:
-    model, optimizer, scheduler = parts()
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
 
     def error(seed: int) -> torch.Tensor:
         x = torch.randn(16, 6, generator=torch.Generator().manual_seed(seed))
@@ -45,7 +42,6 @@ def train(folder: Path) -> nn.Module:
 
     options = {"validate": validate, "validate_every": 7, "patience": 1000, "clip_norm": 5.0, "scheduler": scheduler}
     training.fit(model, error, optimizer, steps=STEPS, checkpoint=folder, checkpoint_every=3, resume=True, **options)
-    return model
 
 
 def die_at(folder: Path, number: int) -> None:
@@ -80,19 +76,13 @@ def life(folder: Path, prepare=lambda: None, seconds: float | None = None) -> in
 
 def die_at_points(folder: Path) -> int:
     """Die one operation later in each life, until a life reaches its end; return the number of deaths."""
-    deaths = 0
-    while life(folder, partial(die_at, folder, deaths)):
-        deaths += 1
-    return deaths
+    return next(deaths for deaths in count() if not life(folder, partial(die_at, folder, deaths)))
 
 
 def die_at_random(folder: Path, window: float) -> int:
     """Die again and again within ``window`` seconds, until a life reaches its end; return the number of deaths."""
-    deaths = 0
-    while life(folder, seconds=random.uniform(0, window)):
-        deaths += 1
-        window *= 1.1  # so that it ends on a machine that became slow
-    return deaths
+    windows = (window * 1.1**deaths for deaths in count())  # so that it ends on a machine that became slow
+    return next(deaths for deaths, width in enumerate(windows) if not life(folder, seconds=random.uniform(0, width)))
 
 
 def die_writing(folder: Path) -> int:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from course import checkpoints, training
+from course import checkpoints, runtime, training
 from course.processes import Processes
 
 STEPS = 12
@@ -45,7 +45,7 @@ class Drift(nn.Module):
 
 
 def batch(number: int) -> torch.Tensor:
-    return torch.randn(8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
+    return torch.randn(8, 4, dtype=torch.float64, generator=runtime.generator(number))
 
 
 def error(model: Branches, number: int) -> torch.Tensor:
@@ -65,9 +65,8 @@ def train_branches(accelerator, processes, seed, **options):
             return (error(model, 2 * number) + error(model, 2 * number + 1)) / 2
         return error(model, number)
 
-    options |= {"clip_norm": 0.5, "accelerator": accelerator}
-    history = training.fit(model, closure, optimizer, steps=STEPS, **options)
-    return model, history
+    options |= {"steps": STEPS, "clip_norm": 0.5, "accelerator": accelerator}
+    return model, training.fit(model, closure, optimizer, **options)
 
 
 def train_net(accelerator, **options):
@@ -109,9 +108,8 @@ def train_table(accelerator, processes):
 
 def train_pair(accelerator, loss):
     """Nothing to keep: what this loss does wrong is said."""
-    x, y = nn.Parameter(torch.ones(2, 1)), nn.Parameter(torch.ones(2, 1))
+    x, y = model = nn.ParameterList([torch.ones(2, 1), torch.ones(2, 1)])
     optimizer = torch.optim.SGD([{"params": [x], "name": "x"}, {"params": [y], "name": "y"}])
-    model = nn.ParameterList([x, y])
     training.fit(model, lambda number: loss(x, y, number), optimizer, steps=2, accelerator=accelerator)
 
 

@@ -1,9 +1,11 @@
 """The set-up of `.venv`: wrong Python, full disk, interruption, and nothing to do the second time."""
 
+import ast
 import importlib.util
 import subprocess
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,15 +38,10 @@ def environment(tmp_path, monkeypatch):
     return module
 
 
-def test_installs_once(environment):
-    environment.main()
-    assert len(environment.commands) == 3
-    environment.main()
-    assert len(environment.commands) == 3
-
-
-def test_installs_again_when_the_requirements_change(environment):
-    environment.main()
+def test_installs_once_and_again_when_the_requirements_change(environment):
+    for _ in range(2):
+        environment.main()
+        assert len(environment.commands) == 3
     (environment.ROOT / "requirements.txt").write_text("changed")
     environment.main()
     assert len(environment.commands) == 5, "the environment is kept, the packages are brought up to date"
@@ -62,24 +59,17 @@ def test_failure_leaves_no_stamp_and_the_next_call_recovers(environment):
 
 
 def test_full_disk_is_noticed_before_anything_is_written(environment, monkeypatch):
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(environment.shutil, "disk_usage", lambda path: usage(2**30))
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
     with pytest.raises(SystemExit, match=r"1\.0 GiB free"):
         environment.main()
     assert not environment.commands
 
 
-def test_old_python_is_named(environment, monkeypatch):
-    version = namedtuple("version", "major minor micro")
-    monkeypatch.setattr(environment.sys, "version_info", version(3, 10, 2))
+def test_old_python_is_named_by_a_script_that_it_can_read(environment, monkeypatch):
+    """An old Python must get as far as the message about its age: no syntax newer than 3.6."""
+    monkeypatch.setattr(environment.sys, "version_info", namedtuple("version", "major minor micro")(3, 10, 2))
     with pytest.raises(SystemExit, match=r"Python >= 3\.11 is needed, this is 3\.10\.2"):
         environment.main()
-
-
-def test_the_script_can_be_read_by_an_old_python():
-    """An old Python must get as far as the message about its age: no syntax newer than 3.6."""
-    import ast
-
     ast.parse(SCRIPT.read_text(encoding="utf8"), feature_version=(3, 6))
 
 
@@ -89,29 +79,22 @@ def make(*arguments: str) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-def interpreter(path: Path, line: str) -> str:
-    """A program that answers every call with one shell command."""
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
 @pytest.mark.parametrize("line", [None, "exit 1", "true", "echo False", "echo SyntaxError >&2; exit 1"])
 def test_make_names_what_is_no_new_python(line, tmp_path):
     """Not there, broken, no Python at all, too old, much too old: before any script is read."""
-    python = interpreter(tmp_path / "python", line) if line else "no-such-python"
+    python = tmp_path / "python" if line else "no-such-python"
+    if line:  # a program that answers every call with one shell command
+        python.write_text(f"#!/bin/sh\n{line}\n")
+        python.chmod(0o755)
     status, lines = make("env", f"PYTHON={python}")
     assert status == 2
     assert lines[0] == f"make: {python} is not Python 3.11 or newer; name one: make PYTHON=python3.12"
     assert all(line.startswith("make") for line in lines), "make's own line comes last"
 
 
-def test_make_names_an_unknown_target():
+def test_make_names_an_unknown_target_and_its_help_is_plain_text():
     status, lines = make("boook")
     assert status == 2
     assert lines[0] == "make: there is no 'boook'; make help lists what there is"
-
-
-def test_make_help_is_plain_text():
     help_text = subprocess.run(["make", "help"], cwd=SCRIPT.parent.parent, capture_output=True, text=True).stdout
     assert "make serve" in help_text and "$" not in help_text

@@ -53,7 +53,7 @@ def test_the_limit_is_kept_and_nothing_lives_on(call, tmp_path, capsys):
     assert capsys.readouterr().out.endswith("later: not begun, 0 s\ntime is over; call again to continue\n")
 
 
-def test_the_next_call_goes_on_and_repeats_nothing(call, tmp_path, capsys):
+def test_the_next_call_goes_on_and_repeats_only_what_was_changed_or_is_forced(gpu, call, monkeypatch, tmp_path, capsys):
     first, out = tmp_path / "first", tmp_path / "out"
     assert call(2, first=WRITE, second="import time; time.sleep(60)") == 0
     assert json.loads((out / "state.json").read_text())["second"]["status"] == "out of time"
@@ -62,6 +62,11 @@ def test_the_next_call_goes_on_and_repeats_nothing(call, tmp_path, capsys):
     assert {"first.json", "second.json", "log.txt"} <= {path.name for path in out.iterdir()}
     call(first=WRITE, force=True)
     assert first.read_text() == "xx"
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    for text in ("1", "1", "2"):  # code that has changed
+        (tmp_path / "a.py").write_text(text)
+        assert call(stage=WRITE, code=("*.py",)) == 0
+    assert (tmp_path / "stage").read_text() == "xx"
 
 
 @pytest.mark.parametrize("reason", ["failed: exit status 1", "failed: it wrote no bad.json", "left out: needs absent"])
@@ -72,14 +77,6 @@ def test_what_fails_is_named_and_tried_again_and_stops_nothing(gpu, call, monkey
         shown = capsys.readouterr().out
         assert f"bad: {reason}" in shown and ("ZeroDivisionError" in shown) == ("status" in reason)
         assert "good: done" in shown and "failed or left out: bad; see" in shown.splitlines()[-1]
-
-
-def test_a_stage_is_repeated_when_its_code_has_changed(gpu, call, monkeypatch, tmp_path):
-    monkeypatch.setattr(gpu, "ROOT", tmp_path)
-    for text in ("1", "1", "2"):
-        (tmp_path / "a.py").write_text(text)
-        assert call(stage=WRITE, code=("*.py",)) == 0
-    assert (tmp_path / "stage").read_text() == "xx"
 
 
 def test_another_machine_goes_on_from_the_archive_unless_it_has_its_own(gpu, call, monkeypatch, tmp_path):

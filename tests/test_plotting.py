@@ -80,6 +80,9 @@ def test_curves_show_training_and_validation():
     assert training.get_xdata().tolist() == HISTORY.steps
     assert validation.get_xydata().tolist() == [[2, 3.0], [4, 1.5]]
     assert [line.get_label() for line in ax.get_lines()] == ["training", "validation"]
+    _, error_rate = plotting.curves(HISTORY, validation=lambda numbers: 1 - numbers["accuracy"]).get_lines()
+    assert error_rate.get_xydata().tolist() == [[2, 0.5], [4, 0.25]]
+    assert len(plotting.curves(History({"loss": ([0, 1], [2.0, 1.0])})).get_lines()) == 1
 
 
 def test_smoothed_curves_stay_in_place_and_say_so():
@@ -97,12 +100,6 @@ def test_each_of_several_losses_is_drawn_at_its_own_steps():
     assert generator.get_label() == "generator,\nmean of 2 steps"
     history.note(6, {"loss": 1.0})
     assert len(plotting.curves(history).get_lines()) == 1
-
-
-def test_curves_of_another_number_or_without_validation():
-    _, error_rate = plotting.curves(HISTORY, validation=lambda numbers: 1 - numbers["accuracy"]).get_lines()
-    assert error_rate.get_xydata().tolist() == [[2, 0.5], [4, 0.25]]
-    assert len(plotting.curves(History({"loss": ([0, 1], [2.0, 1.0])})).get_lines()) == 1
 
 
 def test_curves_explain_wrong_input():
@@ -137,10 +134,8 @@ def middle(box):
     return (box.y0 + box.y1) / 2
 
 
-def test_labels_stand_at_the_ends_of_their_lines():
-    ax, boxes = labelled({"low": 0.1, "high": 0.8})
-    for name, height in (("low", 0.1), ("high", 0.8)):
-        assert middle(boxes[name]) == pytest.approx(ax.transData.transform((1, height))[1], abs=2)
+def height_in_pixels(ax, y):
+    return pytest.approx(ax.transData.transform((1, y))[1], abs=2)
 
 
 def test_labels_do_not_overlap():
@@ -154,10 +149,10 @@ def test_labels_do_not_overlap():
     assert cluster == pytest.approx(ax.transData.transform((1, 0.5))[1], abs=4)
 
 
-def test_labels_of_lines_that_leave_the_figure_stay_in_it():
-    ax, boxes = labelled({"above": 7.0, "lost": np.nan, "below": -3.0})
-    assert middle(boxes["above"]) == pytest.approx(ax.get_window_extent().y1, abs=2)
-    assert middle(boxes["below"]) == pytest.approx(ax.get_window_extent().y0, abs=2)
+def test_labels_stand_at_the_ends_of_their_lines_and_in_the_figure_where_lines_leave_it():
+    ax, boxes = labelled({"above": 7.0, "lost": np.nan, "below": -3.0, "within": 0.8})
+    for name, height in (("above", 1), ("below", 0), ("within", 0.8)):
+        assert middle(boxes[name]) == height_in_pixels(ax, height)
     assert "lost" not in boxes
 
 
@@ -166,7 +161,7 @@ def test_unordered_points_are_labelled_at_the_rightmost():
     ax.plot([0.2, 1.0, 0.4], [0.0, 0.25, 1.0], "o", label="points")
     plotting.label_lines(ax)
     ax.figure.canvas.draw()
-    assert middle(ax.texts[0].get_window_extent()) == pytest.approx(ax.transData.transform((1, 0.25))[1], abs=2)
+    assert middle(ax.texts[0].get_window_extent()) == height_in_pixels(ax, 0.25)
 
 
 def test_of_lines_that_meet_the_higher_has_the_upper_label():
@@ -209,17 +204,17 @@ def test_bars_write_their_numbers():
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["MAML", "pixels"]
     assert [bar.get_width() for bar in ax.patches] == [91.24, 64.0]
     assert ax.patches[0].get_y() > ax.patches[1].get_y()
-
-
-def test_bars_have_a_minus_where_there_is_one():
     assert texts(plotting.bars({"PCA": (-0.01, 0.5), "shuffled": (-0.25, 0.1)})) == ["0.0 ± 0.5", "−0.2 ± 0.1"]
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 8), (6, 1, 8, 8), (6, 3, 8, 8)])
-def test_image_grid_draws_every_image(shape):
-    ax = plotting.image_grid(torch.rand(shape), list("abcdef"), columns=3, row_titles=["support", "query"])
+def test_image_grid_draws_every_image_and_marks_some_by_more_than_colour(shape):
+    marked = [False, True, False, False, True, False]
+    options = {"columns": 3, "row_titles": ["support", "query"], "marked": marked}
+    ax = plotting.image_grid(torch.rand(shape), list("abcdef"), **options)
     assert len(ax.get_images()) == 6
     assert texts(ax) == ["a", "b", "c", "d", "e", "f", "support", "query"]
+    assert [frame.get_linewidth() > 2 for frame in ax.patches] == marked
 
 
 def test_image_grid_reads_like_a_page():
@@ -234,28 +229,25 @@ def test_image_grid_reads_like_a_page():
     assert all(text.get_position()[1] < 0 for text in ax.texts)
 
 
-def test_image_grid_marks_images_by_more_than_colour():
-    frames = plotting.image_grid(torch.rand(3, 4, 4), marked=[False, True, False]).patches
-    assert [frame.get_linewidth() > 2 for frame in frames] == [False, True, False]
-
-
 def test_image_grid_treats_bytes_and_floats_alike():
     image = torch.tensor([[[0, 255], [51, 102]]], dtype=torch.uint8)
     drawn = [plotting.image_grid(images).get_images()[0].get_array() for images in (image, image / 255)]
     assert np.allclose(*drawn)
 
 
-def test_image_grid_explains_wrong_input():
-    with pytest.raises(ValueError, match=r"got \[4, 8\]"):
-        plotting.image_grid(torch.rand(4, 8))
-    with pytest.raises(ValueError, match=r"got \[0, 1, 8, 8\]"):
-        plotting.image_grid(torch.rand(0, 8, 8))
-    with pytest.raises(ValueError, match="titles: 4 or 2 needed, 3 given"):
-        plotting.image_grid(torch.rand(4, 8, 8), ["a", "b", "c"], columns=2)
-    with pytest.raises(ValueError, match="marked: 4 needed, 1 given"):
-        plotting.image_grid(torch.rand(4, 8, 8), marked=[True])
-    with pytest.raises(ValueError, match="row_titles: 2 needed, 1 given"):
-        plotting.image_grid(torch.rand(4, 8, 8), columns=2, row_titles=["a"])
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((4, 8), {}, r"got \[4, 8\]"),
+        ((0, 8, 8), {}, r"got \[0, 1, 8, 8\]"),
+        ((4, 8, 8), {"titles": ["a", "b", "c"], "columns": 2}, "titles: 4 or 2 needed, 3 given"),
+        ((4, 8, 8), {"marked": [True]}, "marked: 4 needed, 1 given"),
+        ((4, 8, 8), {"row_titles": ["a"], "columns": 2}, "row_titles: 2 needed, 1 given"),
+    ],
+)
+def test_image_grid_explains_wrong_input(shape, options, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.image_grid(torch.rand(shape), **options)
 
 
 def test_importing_it_does_not_import_matplotlib():

@@ -1,7 +1,6 @@
 """The device, the generators, the precision and the progress bars."""
 
 import fcntl
-import io
 import json
 import os
 import pty
@@ -29,12 +28,10 @@ def machine(monkeypatch):
     return pretend
 
 
-@pytest.mark.parametrize(
-    ("cuda", "mps", "expected"), [(2, True, "cuda"), (0, True, "mps"), (0, False, "cpu"), (1, False, "cuda")]
-)
-def test_the_best_device_is_taken(machine, cuda, mps, expected):
-    machine(cuda, mps)
-    assert runtime.device() == torch.device(expected)
+def test_the_best_device_is_taken(machine):
+    for cuda, mps, expected in ((2, True, "cuda"), (0, True, "mps"), (0, False, "cpu"), (1, False, "cuda")):
+        machine(cuda, mps)
+        assert runtime.device() == torch.device(expected)
 
 
 def test_the_variable_overrides_the_machine_and_the_argument_overrides_both(machine, monkeypatch):
@@ -47,25 +44,20 @@ def test_the_variable_overrides_the_machine_and_the_argument_overrides_both(mach
     assert runtime.device() == torch.device("cuda")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "xla", "meta", ""])
-def test_a_name_that_is_none(machine, name):
-    machine()
-    with pytest.raises(CourseError, match="choose cuda, cuda:N, mps or cpu"):
-        runtime.device(name)
-
-
-def test_a_wrong_variable_is_named(machine, monkeypatch):
-    machine()
-    monkeypatch.setenv("COURSE_DEVICE", "gpu")
-    with pytest.raises(CourseError, match=r"'gpu' \(from \$COURSE_DEVICE\)"):
-        runtime.device()
-
-
-@pytest.mark.parametrize("name", ["cuda:2", "mps", "cpu:1"])
-def test_an_absent_device(machine, name):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["gpu", "cuda:x", "xla", "meta", ""], "'{}'.* choose cuda, cuda:N, mps or cpu"),
+        (["cuda:2", "mps", "cpu:1"], r"'{}' is not available .* offers cuda \(2\), cpu \(1\)"),
+        ([None], r"'gpu' \(from \$COURSE_DEVICE\)"),
+    ],
+)
+def test_a_name_of_no_device_or_an_absent_one(machine, monkeypatch, names, message):
     machine(cuda=2)
-    with pytest.raises(CourseError, match=rf"'{name}' is not available .* offers cuda \(2\), cpu \(1\)"):
-        runtime.device(name)
+    monkeypatch.setenv("COURSE_DEVICE", "gpu")
+    for name in names:
+        with pytest.raises(CourseError, match=message.format(name)):
+            runtime.device(name)
 
 
 def test_a_generator_repeats_and_leaves_the_global_one_alone():
@@ -94,10 +86,8 @@ def test_a_steps_generator_has_a_seed_and_a_step(seed, step):
 
 def test_autocast_only_where_bfloat16_is_quick(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-    assert isinstance(runtime.autocast("cuda"), nullcontext)
-    assert isinstance(runtime.autocast("cpu"), nullcontext)
-    assert isinstance(runtime.autocast(torch.device("mps")), nullcontext)
-    assert isinstance(runtime.autocast("cuda:0", enabled=False), nullcontext)
+    for device, options in (("cuda", {}), ("cpu", {}), (torch.device("mps"), {}), ("cuda:0", {"enabled": False})):
+        assert isinstance(runtime.autocast(device, **options), nullcontext)
 
 
 @pytest.mark.gpu
@@ -107,47 +97,32 @@ def test_autocast_on_a_gpu():
         assert (x @ x).dtype == torch.bfloat16
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def drawn(monkeypatch, **variables):
-    """What a progress bar writes to a terminal when these environment variables are set."""
+@pytest.fixture
+def told_nothing(monkeypatch):
     for name in ("CI", "COURSE_QUIET"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel.zmqshell", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "drawn"),
+    [
+        ({}, True, True), ({"CI": "false", "COURSE_QUIET": "0"}, True, True), ({}, False, False),
+        ({"CI": "1"}, True, False), ({"COURSE_QUIET": "1"}, True, False),
+    ],
+)  # fmt: skip
+def test_progress_is_drawn_on_a_terminal_unless_told(monkeypatch, told_nothing, capsys, variables, terminal, drawn):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    assert list(runtime.progress(range(3), desc="counting", file=terminal)) == [0, 1, 2]
-    return terminal.getvalue()
-
-
-def test_progress_is_drawn_on_a_terminal(monkeypatch):
-    assert "counting" in drawn(monkeypatch)
-    assert "counting" in drawn(monkeypatch, CI="false", COURSE_QUIET="0")
-
-
-@pytest.mark.parametrize("variable", ["CI", "COURSE_QUIET"])
-def test_progress_is_quiet_when_told(monkeypatch, variable):
-    assert drawn(monkeypatch, **{variable: "1"}) == ""
-
-
-def test_progress_is_quiet_in_a_file_and_drawn_in_a_notebook(monkeypatch):
-    for name in ("CI", "COURSE_QUIET"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    monkeypatch.delitem(sys.modules, "ipykernel.zmqshell", raising=False)
-    assert runtime.quiet()
-    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", sys)
-    assert not runtime.quiet()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert list(runtime.progress(range(3), desc="counting")) == [0, 1, 2]
+    assert ("counting" in capsys.readouterr().err) == drawn == (not runtime.quiet())
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", sys)  # a notebook
+    assert runtime.quiet() == (not drawn and terminal)
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(0, 0), (40, 10), (100, 30)])
-def test_progress_is_drawn_in_a_terminal_of_any_size(monkeypatch, columns, lines):
-    for name in ("CI", "COURSE_QUIET"):
-        monkeypatch.delenv(name, raising=False)
+def test_progress_is_drawn_in_a_terminal_of_any_size(monkeypatch, told_nothing, columns, lines):
     screen, keyboard = pty.openpty()
     fcntl.ioctl(keyboard, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
     os.set_blocking(screen, False)

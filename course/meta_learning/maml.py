@@ -151,12 +151,11 @@ def meta_gradient(
     rates = rates_by_name(lr, params)
     params, learned = leaves(params), leaves(learnable(rates))
     inner = {"loss": loss, "lr": rates | learned, "steps": steps, "first_order": first_order}
-    total, gradients = 0.0, None
+    sums = None
     for part in way.parts(episode, chunk):
-        part_loss, part_gradients = way.gradient(params, part, **inner)
-        total = total + part_loss
-        gradients = part_gradients if gradients is None else torch._foreach_add(gradients, part_gradients)
-    value, means = total / episode.tasks, [gradient / episode.tasks for gradient in gradients]
+        loss_of_part, gradients = way.gradient(params, part, **inner)
+        sums = [loss_of_part, *gradients] if sums is None else torch._foreach_add(sums, [loss_of_part, *gradients])
+    value, *means = (each / episode.tasks for each in sums)
     gradient = dict(zip(params, means, strict=False))
     if not isinstance(lr, dict):
         return value, gradient

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from course.meta_learning.adaptation import Loss, Params, Rates, rates_by_name
 from course.representation.cnn import ChannelsLast
 
-ELEMENTWISE = (
-    nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh, nn.Sigmoid, nn.Identity,
-)  # fmt: skip
+ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh, nn.Sigmoid, nn.Identity)
 CHANNELWISE = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 MEANS_OVER_EXAMPLES = (F.cross_entropy, F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.binary_cross_entropy_with_logits)
@@ -35,12 +33,11 @@ def stackable(model: nn.Module) -> bool:
 
 def known(layer: nn.Module) -> bool:
     """Whether :func:`stacked_call` computes what this one layer computes, its children aside."""
-    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    if any(hooks):
+    if any((layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)):
         return False
-    if isinstance(layer, nn.Sequential):
-        return type(layer).forward is nn.Sequential.forward
     kind = type(layer)
+    if isinstance(layer, nn.Sequential):
+        return kind.forward is nn.Sequential.forward
     if kind is nn.Conv2d:
         return layer.padding_mode == "zeros"
     if kind in NORMS:

@@ -130,14 +130,10 @@ def way_to_run(model: nn.Module, params: Params, tasks: str = "auto") -> Way:
             "take 'batched', which finds the way that fits"
         )
     on_cpu = next(iter(params.values())).device.type == "cpu"
-    if tasks == "auto" and on_cpu and (not can_stack or has_convolution(model)):
+    convolves = any(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in model.modules())
+    if tasks == "auto" and on_cpu and (not can_stack or convolves):
         return Loop(model)
     return Stacked(model) if can_stack else Vmap(model)
-
-
-def has_convolution(model: nn.Module) -> bool:
-    """Whether a convolution of any dimension is among the layers of ``model``."""
-    return any(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in model.modules())
 
 
 @torch.no_grad()
@@ -159,11 +155,8 @@ def adapted_predictions(
     require_adaptable(model, params, lr, steps)
     require_episode(episode)
     way = way_to_run(model, params, tasks)
-    predictions = []
-    for x, y, query_x, _ in way.parts(episode, chunk):
-        adapted = way.adapt(params, x, y, loss=loss, lr=lr, steps=steps)
-        predictions.append(way.call(adapted, query_x))
-    return torch.cat(predictions)
+    inner, parts = {"loss": loss, "lr": lr, "steps": steps}, way.parts(episode, chunk)
+    return torch.cat([way.call(way.adapt(params, x, y, **inner), query_x) for x, y, query_x, _ in parts])
 
 
 def tasks_of(episode: Episode) -> Iterator[Part]:

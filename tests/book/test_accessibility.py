@@ -16,21 +16,22 @@ LEAVE_OUT = """() => document.querySelectorAll('mjx-container, .highlight, #pst-
 WHOLE = {"index.html", "data.html", "api/crossmodal/cca.html", "api/grading/index.html", "_modules/course/runtime.html"}
 READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then(() => true) : true"
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # pages from files may not fetch their style sheets again
-
-
 CONTRAST = {"runOnly": ["color-contrast"]}
 ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 
 
-def violations(page, options: dict | None = None) -> list[str]:
+def all_violations(page, **options) -> list[tuple[str, str, str]]:
+    """What axe finds: the rule, the element that violates it, and its HTML."""
+    found = Axe().run(page, options=OPTIONS | options).response["violations"]
+    return [(rule["id"], node["target"][0], node["html"][:120]) for rule in found for node in rule["nodes"]]
+
+
+def violations(page, **options) -> list[str]:
     """What axe finds beyond what is known, one line for each element."""
-    options = OPTIONS | (options or {})
-    found = Axe().run(page, options=options).response["violations"]
     return [
-        f"{violation['id']} at {node['target'][0]}: {node['html'][:120]}"
-        for violation in found
-        for node in violation["nodes"]
-        if not any(violation["id"] == rule and element in node["target"][0] for rule, element in KNOWN)
+        f"{rule} at {element}: {html}"
+        for rule, element, html in all_violations(page, **options)
+        if not any(rule == known and where in element for known, where in KNOWN)
     ]
 
 
@@ -58,12 +59,12 @@ def found(site, page) -> dict[str, dict[str, list[str]]]:
         if name not in WHOLE:
             page.evaluate(LEAVE_OUT)
         if name.startswith("api/") and name not in WHOLE:
-            found["light"][name] = violations(page, ALL_BUT_CONTRAST)
+            found["light"][name] = violations(page, **ALL_BUT_CONTRAST)
             continue
         found["light"][name] = violations(page)
         page.emulate_media(color_scheme="dark")
         page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-        found["dark"][name] = violations(page, CONTRAST)
+        found["dark"][name] = violations(page, **CONTRAST)
     return found
 
 
@@ -87,9 +88,5 @@ def test_axe_sees_what_is_wrong(page, tmp_path):
 def test_what_is_known_is_still_there(site, page):
     """A fault that the theme has repaired must leave the list."""
     page.goto((site / "index.html").as_uri())
-    nodes = {
-        (violation["id"], node["target"][0])
-        for violation in Axe().run(page, options=OPTIONS | {"runOnly": ["region"]}).response["violations"]
-        for node in violation["nodes"]
-    }
-    assert all(any(rule == known and element in target for rule, target in nodes) for known, element in KNOWN)
+    found = all_violations(page, runOnly=["region"])
+    assert all(any(rule == known and where in element for rule, element, _ in found) for known, where in KNOWN)

@@ -29,28 +29,22 @@ def described(page: str) -> dict[str, bool]:
     return {name: ":members:" in options for name, options in AUTOMODULE.findall(page)}
 
 
+def public(body: list[ast.stmt]) -> list[Definition]:
+    return [node for node in body if isinstance(node, Definition) and not node.name.startswith("_")]
+
+
 def public_names(source: str, prefix: str) -> set[str]:
     """The functions and classes that a module defines, and the documented methods of its classes."""
     names = set()
-    for node in ast.parse(source).body:
-        if isinstance(node, Definition) and not node.name.startswith("_"):
-            names.add(f"{prefix}.{node.name}")
-            methods = node.body if isinstance(node, ast.ClassDef) else []
-            names |= {
-                f"{prefix}.{node.name}.{method.name}"
-                for method in methods
-                if isinstance(method, Definition) and not method.name.startswith("_") and ast.get_docstring(method)
-            }
+    for node in public(ast.parse(source).body):
+        methods = public(node.body) if isinstance(node, ast.ClassDef) else []
+        names |= {f"{prefix}.{node.name}", *(f"{prefix}.{node.name}.{m.name}" for m in methods if ast.get_docstring(m))}
     return names
 
 
 def undocumented(source: str) -> list[str]:
     """Public functions and classes without a docstring; autodoc leaves them out without a word."""
-    return [
-        node.name
-        for node in ast.parse(source).body
-        if isinstance(node, Definition) and not node.name.startswith("_") and not ast.get_docstring(node)
-    ]
+    return [node.name for node in public(ast.parse(source).body) if not ast.get_docstring(node)]
 
 
 MODULES = {module_name(path): path for path in sources(COURSE, ".py")}
@@ -94,10 +88,8 @@ def test_members_are_read_from_a_page():
     assert described(page) == {"course.a": True, "course.b": False}
 
 
-def test_public_names_are_found():
-    source = "def f(): ...\ndef _g(): ...\nclass A:\n    x = 1\n    def h(self):\n        'H.'\n    def _i(self): ...\n"
+def test_public_names_are_found_and_those_without_docstring():
+    of_a = "  x = 1\n  def h(self):\n    'H.'\n  def i(self): ...\n  def _j(self): 'J.'\n"
+    source = f"def f(): 'F.'\ndef _g(): ...\nclass A:\n{of_a}"
     assert public_names(source, "m") == {"m.f", "m.A", "m.A.h"}
-
-
-def test_a_name_without_docstring_is_seen():
-    assert undocumented('def f():\n    """F."""\nclass A: ...\ndef _g(): ...\n') == ["A"]
+    assert undocumented(source) == ["A"]

@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from book_files import BOOK, sources, toc
 
 LOADING_RELATIONS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload"}
 LOADED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed", "track"), "src")
 LOADED |= {"object": "data", "image": "href", "use": "href"}
+LINKS = {("a", "href"), ("form", "action")}
 CSS_ADDRESS = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
 # What a script would have to write to load something from another host when the page opens.
 SCRIPT_LOADS = re.compile(
@@ -40,10 +42,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attributes):
         page, attributes = self.page, {name: value or "" for name, value in attributes}
         page.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
-        if tag == "a" and "href" in attributes:
-            page.links.append(attributes["href"])
-        if tag == "form" and "action" in attributes:
-            page.links.append(attributes["action"])
+        page.links += [attributes[name] for name in ("href", "action") if (tag, name) in LINKS and name in attributes]
         if tag == "link" and LOADING_RELATIONS & set(attributes.get("rel", "").split()):
             page.loads.append(attributes.get("href", ""))
         if tag in LOADED:
@@ -138,10 +137,7 @@ def pages(site) -> dict[Path, Page]:
 @pytest.mark.book
 class TestBuiltPages:
     def test_are_all_there(self, pages, site):
-        from book_files import toc
-
-        missing = {name for name in toc() if site / f"{name}.html" not in pages}
-        assert not missing
+        assert not {name for name in toc() if site / f"{name}.html" not in pages}
 
     def test_links_and_anchors_lead_somewhere(self, pages, site):
         assert not broken_links(site, pages)
@@ -153,8 +149,6 @@ class TestBuiltPages:
         assert not {str(path): page.nameless_images for path, page in pages.items() if page.nameless_images}
 
     def test_offer_each_notebook_for_download(self, pages, site):
-        from book_files import BOOK, sources
-
         for notebook in (path.relative_to(BOOK) for path in sources(BOOK, ".ipynb")):
             page = site / notebook.with_suffix(".html")
             names = [Path(link).name for link in pages[page].links if link.startswith(("_sources", "../"))]
@@ -184,14 +178,11 @@ def test_a_load_from_elsewhere_is_seen(html, tmp_path):
     assert external_loads(tmp_path / "x.html", read_page(html))
 
 
-def test_a_load_in_a_style_sheet_or_script_of_the_page_is_seen(tmp_path):
+def test_a_load_in_a_style_sheet_or_script_of_the_page_is_seen_and_a_link_to_elsewhere_is_none(tmp_path):
     (tmp_path / "x.css").write_text("@font-face {src: url('https://fonts.example/x.woff2')}")
     (tmp_path / "x.js").write_text('import("https://cdn.example/x.js")')
     page = read_page('<link rel="stylesheet" href="x.css?v=1"><script src="x.js"></script>')
     assert len(external_loads(tmp_path / "x.html", page)) == 2
-
-
-def test_a_link_to_elsewhere_is_no_load(tmp_path):
     page = read_page('<a href="https://x.org">x</a><link rel="canonical" href="https://x.org"><img src="data:,">')
     assert not external_loads(tmp_path / "x.html", page)
     assert not broken_links(tmp_path, {tmp_path / "x.html": read_page('<a href="https://example.org">x</a>')})

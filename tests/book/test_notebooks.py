@@ -28,43 +28,33 @@ def unstored(notebook) -> list[str]:
     return [cell.id for cell in checked if not cell.outputs or cell.execution_count is None]
 
 
+def code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def failed(notebook) -> list[str]:
     """Cells whose stored output is an error that the cell does not announce."""
-    return [
-        cell.id
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        and "raises-exception" not in cell.metadata.get("tags", [])
-        and any(output.output_type == "error" for output in cell.outputs)
-    ]
+    silent = [cell for cell in code(notebook) if "raises-exception" not in cell.metadata.get("tags", [])]
+    return [cell.id for cell in silent if any(output.output_type == "error" for output in cell.outputs)]
 
 
 def long_cells(notebook) -> list[str]:
     """Cells that no screen shows at once. The test cell of an exercise is one question to the grader: long or not."""
-    return [
-        f"{cell.id}: {lines} lines"
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        and not cell.metadata.get("nbgrader", {}).get("grade")
-        and (lines := len(cell.source.splitlines())) > LONGEST_CELL
-    ]
+    read = [cell for cell in code(notebook) if not cell.metadata.get("nbgrader", {}).get("grade")]
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in read}
+    return [f"{name}: {lines} lines" for name, lines in lengths.items() if lines > LONGEST_CELL]
 
 
 def fetching(notebook) -> list[str]:
     """Cells that install or download. A course that is installed needs neither."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [cell.id for cell in code if INSTALLS.search(cell.source) or DOWNLOADS.search(cell.source)]
+    return [cell.id for cell in code(notebook) if INSTALLS.search(cell.source) or DOWNLOADS.search(cell.source)]
 
 
 def unseen(notebook) -> list[str]:
     """Cells that draw and have no text for those who cannot see the figure."""
-    return [
-        cell.id
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        and DRAWS.search(without_functions(cell.source))
-        and len(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").split()) < 4
-    ]
+    drawing = [cell for cell in code(notebook) if DRAWS.search(without_functions(cell.source))]
+    words = {cell.id: cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").split() for cell in drawing}
+    return [name for name, found in words.items() if len(found) < 4]
 
 
 def without_functions(source: str) -> str:
@@ -127,20 +117,13 @@ class TestEveryChapter:
 
 
 def test_the_chapters_are_found():
-    assert {"crossmodal/cca.ipynb", "meta_learning/maml.ipynb", "practice.ipynb"} <= {
-        path.relative_to(BOOK).as_posix() for path in chapters()
-    }
+    found = {path.relative_to(BOOK).as_posix() for path in chapters()}
+    assert {"crossmodal/cca.ipynb", "meta_learning/maml.ipynb", "practice.ipynb"} <= found
 
 
-def test_every_page_is_in_the_table_of_contents():
+def test_the_table_of_contents_has_every_page_and_no_other_and_no_two_pages_have_one_name():
     assert not homeless(PAGES, toc())
-
-
-def test_every_entry_of_the_table_of_contents_is_a_page():
     assert toc() <= {path.with_suffix("").as_posix() for path in PAGES}
-
-
-def test_no_two_pages_have_one_name():
     assert not twins(PAGES)
 
 
@@ -217,11 +200,8 @@ def test_a_figure_without_words_is_seen(good):
     assert not unseen(good), "nothing is drawn until somebody calls it"
 
 
-def test_a_page_outside_the_table_of_contents_is_seen():
+def test_a_page_outside_the_table_of_contents_and_twins_are_seen():
     entries = toc_entries({"root": "index", "parts": [{"chapters": [{"file": "a", "sections": [{"file": "b/c"}]}]}]})
     assert entries == {"index", "a", "b/c"}
     assert homeless([Path("index.md"), Path("b/c.md"), Path("b/d.ipynb")], entries) == ["b/d.ipynb"]
-
-
-def test_twins_are_seen():
     assert twins([Path("a/x.md"), Path("a/x.ipynb"), Path("b/x.md")]) == ["a/x"]

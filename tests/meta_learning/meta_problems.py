@@ -53,6 +53,20 @@ def blobs(tasks=3, ways=3, queries=2, shape=(2,), seed=0):
     return Episode(x[:, :ways], y[:, :ways], x[:, ways:], y[:, ways:])
 
 
+def bowls(tasks=3, size=4):
+    """Tasks with support and query loss ½ (θ - c)ᵀ A (θ - c), as linear regression on the rows of a root of A.
+
+    Returned are A and c of each task, their episode, and the loss that makes it so.
+    """
+    roots, centres = normal(tasks, size, size), normal(tasks, size, seed=1)
+    targets = roots @ centres.unsqueeze(-1)
+
+    def loss(prediction, target):
+        return 0.5 * size * (prediction - target).square().mean()
+
+    return roots.mT @ roots, centres, Episode(roots, targets, roots, targets), loss
+
+
 @dataclass(frozen=True)
 class Problem:
     model: nn.Module

@@ -25,19 +25,13 @@ def test_the_nearest_neighbour_is_the_support_example_in_the_same_direction():
 
 def test_a_class_of_several_examples_has_the_score_of_the_most_similar():
     labels = torch.stack([torch.arange(3).repeat(4)[torch.randperm(12, generator=generator(t))] for t in range(2)])
-    episode = Episode(normal(2, 12, 5), labels, normal(2, 7, 5, seed=1), torch.zeros(2, 7))
-    scores = nearest_neighbour(episode, torch.tanh)
-    assert scores.shape == (2, 7, 3)
+    episode, sizes = Episode(normal(2, 12, 5), labels, normal(2, 7, 5, seed=1), torch.zeros(2, 7)), []
+    scores = nearest_neighbour(episode, lambda x: sizes.append(len(x)) or x.tanh())
+    assert scores.shape == (2, 7, 3) and sizes == [12 + 7] * 2  # support and query as one batch for each task
     for x, y, query, found in zip(episode.support_x, labels, episode.query_x, scores, strict=True):
         similarity = torch.cosine_similarity(query.tanh()[:, None], x.tanh(), dim=-1)
         assert torch.equal(found.argmax(1), y[similarity.argmax(1)])
         torch.testing.assert_close(found.amax(1), similarity.amax(1))
-
-
-def test_support_and_query_are_embedded_as_one_batch_for_each_task():
-    sizes = []
-    nearest_neighbour(blobs(), lambda x: sizes.append(len(x)) or x)
-    assert sizes == [3 + 6] * 3
 
 
 # --- pretraining and fine-tuning
@@ -45,11 +39,9 @@ def test_support_and_query_are_embedded_as_one_batch_for_each_task():
 
 def patterns(scale=255, classes=27, copies=6):
     """Images of random pixels, each in noisy copies; ``uint8`` if the largest value is 255."""
-    draw = (
-        torch.rand(classes, 1, 1, 16, 16, generator=generator()),
-        torch.rand(copies, 1, 16, 16, generator=generator(1)),
-    )
-    x = scale * (0.6 * draw[0] + 0.4 * draw[1]).flatten(0, 1)
+    shapes = torch.rand(classes, 1, 1, 16, 16, generator=generator())
+    noise = torch.rand(copies, 1, 16, 16, generator=generator(1))
+    x = scale * (0.6 * shapes + 0.4 * noise).flatten(0, 1)
     names = tuple(map(str, range(classes)))
     y = torch.arange(classes).repeat_interleave(copies)
     bytes_of_pictures = {"x": x.to(torch.uint8), "full": 255} if scale == 255 else {"x": x}
@@ -64,13 +56,12 @@ def linear():
     return network
 
 
-def pretrained(seed=0):
-    network = linear()
-    return network[1].weight, pretrain(network, patterns(), steps=60, batch_size=40, seed=seed)
-
-
 def test_pretraining_learns_the_classes_and_depends_on_the_seed_alone():
-    (weight, history), (again, _), (other, _) = pretrained(), pretrained(), pretrained(1)
+    def pretrained(seed):
+        network = linear()
+        return network[1].weight, pretrain(network, patterns(), steps=60, batch_size=40, seed=seed)
+
+    (weight, history), (again, _), (other, _) = map(pretrained, (0, 0, 1))
     assert len(history.train_loss) == 60 and history.train_loss[-1] < 0.5 * history.train_loss[0]
     assert torch.equal(again, weight) and not torch.equal(other, weight)
 

@@ -37,13 +37,11 @@ def test_an_evaluation_takes_exactly_as_many_tasks_as_asked_in_order():
     assert str(result) == f"loss {result.mean:.4f} ± {result.interval95:.4f} (620 tasks)"
 
 
-def test_six_hundred_tasks_are_the_default():
+def test_six_hundred_tasks_are_the_default_and_one_is_refused():
     episode = blobs(tasks=200)
     result = evaluate(lambda episode: F.one_hot(episode.query_y), [episode] * 3)
     assert (result.metric, result.mean, result.interval95, result.n) == ("accuracy", 1.0, 0.0, 600)
 
-
-@pytest.mark.parametrize("tasks", [1, 0, -5])
-def test_too_few_tasks_are_refused(tasks):
-    with pytest.raises(ValueError, match=f"tasks={tasks}"):
-        evaluate(lambda episode: episode.query_y, [waves()], tasks)
+    for tasks in (1, 0, -5):
+        with pytest.raises(ValueError, match=f"tasks={tasks}"):
+            evaluate(lambda episode: F.one_hot(episode.query_y), [episode], tasks)

@@ -1,38 +1,22 @@
 """The recipe mnist-cca: its questions against their definitions, and the whole table on a small stand-in."""
 
-import pytest
 import tiny_recipes
 import torch
 
-from course.reproduce.mnist_cca import (
-    ACCURACY,
-    CORRELATION,
-    RETRIEVAL,
-    TRAIN_CORRELATION,
-    MnistCCA,
-    halves,
-    principal_axes,
-)
+from course.reproduce.mnist_cca import ACCURACY, CORRELATION, RETRIEVAL, MnistCCA, halves, principal_axes
 from course.reproduce.results import load_result
 
-
-@pytest.fixture(scope="module")
-def result(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("result")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny_recipes.install(patch.setattr)
-        assert tiny_recipes.start("mnist-cca", folder) == folder / "mnist-cca-quick.json"
-    return load_result("mnist-cca", "quick", folder)
+TRAIN_CORRELATION = f"{CORRELATION}, training pairs"
 
 
-def test_every_method_is_asked_every_question(result):
+def test_methods_that_see_pairs_find_what_the_halves_share_and_the_control_does_not(tmp_path, monkeypatch):
+    tiny_recipes.install(monkeypatch.setattr)
+    assert tiny_recipes.start("mnist-cca", tmp_path) == tmp_path / "mnist-cca-quick.json"
+    result = load_result("mnist-cca", "quick", tmp_path)
     quantities = (TRAIN_CORRELATION, CORRELATION, ACCURACY, RETRIEVAL)
     assert [(m.method, m.quantity) for m in result.metrics] == [(m, q) for m in MnistCCA.methods for q in quantities]
     assert {(m.n, m.over, m.setting) for m in result.metrics} == {(2, "seeds", "")}
     assert result.config["pairs"] == 400
-
-
-def test_methods_that_see_pairs_find_what_the_halves_share_and_the_control_does_not(result):
     mean = {(metric.method, metric.quantity): metric.mean for metric in result.metrics}
     for method in ("linear CCA", "kernel CCA", "deep CCA"):
         assert mean[method, CORRELATION] > 2.2, method  # of 3

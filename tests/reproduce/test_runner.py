@@ -119,31 +119,21 @@ def test_what_cannot_be_is_known_before_the_work(tmp_path):
     assert Dice.log == ["load"]
 
 
-@pytest.fixture(scope="module", params=RECIPES)
-def thrice(request, tmp_path_factory):
-    """The folder of a recipe's three runs (tiny_recipes.py), their results, and the number of lives."""
-    folder = tmp_path_factory.mktemp(request.param)
-    command = [sys.executable, tiny_recipes.__file__, request.param, folder]
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_that_is_killed_again_and_again_and_one_of_two_processes_write_the_result_of_one(recipe, tmp_path):
+    """The three runs of tiny_recipes.py."""
+    command = [sys.executable, tiny_recipes.__file__, recipe, tmp_path]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
-    results = {name: asdict(load_result(request.param, "quick", folder / name)) for name in ("whole", "killed", "two")}
-    assert all(result.pop("seconds") > 0 for result in results.values())
-    return folder, results, int(ended.stdout.split()[-1])
-
-
-def test_a_run_that_is_killed_again_and_again_writes_the_result_of_an_uninterrupted_one(thrice):
-    _, results, lives = thrice
-    assert lives > 2
-    assert results["killed"] == results["whole"]
-
-
-def test_two_processes_write_one_file_equal_to_that_of_one(thrice):
-    folder, results, _ = thrice
-    written = (folder / "two" / "written").read_text().split()
-    assert [name for name in written if "quick" in name] == [f"{results['whole']['recipe']}-quick.json"]
-    cells = {(metric["method"], metric["setting"]) for metric in results["whole"]["metrics"]}
+    whole, killed, two = (asdict(load_result(recipe, "quick", tmp_path / name)) for name in ("whole", "killed", "two"))
+    assert all(result.pop("seconds") > 0 for result in (whole, killed, two))
+    assert int(ended.stdout.split()[-1]) > 2  # lives
+    assert killed == whole
+    written = (tmp_path / "two" / "written").read_text().split()
+    assert [name for name in written if "quick" in name] == [f"{recipe}-quick.json"]
+    cells = {(metric["method"], metric["setting"]) for metric in whole["metrics"]}
     assert (written.count("clock.json"), written.count("measured.json")) == (1, 2 * len(cells))  # one for each seed
-    assert results["two"] == results["whole"]
+    assert two == whole
 
 
 def test_the_clock_counts_a_killed_start_up_to_what_it_stored_last(tmp_path, monkeypatch):
