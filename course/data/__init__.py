@@ -15,22 +15,7 @@ from course.data.sounds import Sounds
 from course.data.texts import Corpus, LabelledTexts, WordPairs, from_csv, from_lines, padded, read_word_pairs
 
 __all__ = [
-    "Batches",
-    "Corpus",
-    "DataError",
-    "Episode",
-    "EpisodeSampler",
-    "GaussianPairs",
-    "LabelledSet",
-    "LabelledTexts",
-    "Pairs",
-    "SinusoidTasks",
-    "Sounds",
-    "WordPairs",
-    "from_csv",
-    "from_folder",
-    "from_lines",
-    "load",
-    "padded",
+    "Batches", "Corpus", "DataError", "Episode", "EpisodeSampler", "GaussianPairs", "LabelledSet", "LabelledTexts",
+    "Pairs", "SinusoidTasks", "Sounds", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
     "read_word_pairs",
-]
+]  # fmt: skip

@@ -88,51 +88,33 @@ REGISTRY = {
     entry.name: entry
     for entry in (
         Entry(
-            name="glyphs",
-            kind="embedded",
+            name="glyphs", kind="embedded", splits=SPLITS, loader="course.data.glyphs:load_glyphs",
             title="characters of many scripts, drawn in the DejaVu typefaces that matplotlib ships, turned and sheared",
-            licence="DejaVu fonts licence (free, derived from Bitstream Vera)",
-            citation="DejaVu fonts project",
-            loader="course.data.glyphs:load_glyphs",
-            splits=SPLITS,
+            licence="DejaVu fonts licence (free, derived from Bitstream Vera)", citation="DejaVu fonts project",
         ),
         Entry(
-            name="sinusoids",
-            kind="embedded",
+            name="sinusoids", kind="embedded", loader="course.data.sinusoids:SinusoidTasks",
             title="regression tasks: sine waves of random amplitude and phase",
-            licence=MADE_HERE,
-            citation="after Finn, Abbeel and Levine (2017)",
-            loader="course.data.sinusoids:SinusoidTasks",
+            licence=MADE_HERE, citation="after Finn, Abbeel and Levine (2017)",
         ),
         Entry(
-            name="multiview",
-            kind="embedded",
+            name="multiview", kind="embedded", loader="course.data.multiview:multiview",
             title="pairs of Gaussian vectors with known canonical correlations",
-            licence=MADE_HERE,
-            citation="after Bach and Jordan (2005)",
-            loader="course.data.multiview:multiview",
+            licence=MADE_HERE, citation="after Bach and Jordan (2005)",
         ),
         Entry(
-            name="omniglot",
-            kind="real",
+            name="omniglot", kind="real", splits=SPLITS, loader="course.data.omniglot:load_omniglot",
             title="1,623 handwritten characters of 50 alphabets, each drawn by 20 people",
-            licence="MIT (stated by its repository)",
-            citation="Lake, Salakhutdinov and Tenenbaum (2015)",
-            loader="course.data.omniglot:load_omniglot",
-            splits=SPLITS,
+            licence="MIT (stated by its repository)", citation="Lake, Salakhutdinov and Tenenbaum (2015)",
             files=(
                 RemoteFile(f"{OMNIGLOT}/images_background.zip", "68d2efa1b9178cc56df9314c21c6e718", 9_464_212),
                 RemoteFile(f"{OMNIGLOT}/images_evaluation.zip", "6b91aef0f799c5bb55b94e3f2daec811", 6_462_886),
             ),
         ),
         Entry(
-            name="mnist",
-            kind="real",
+            name="mnist", kind="real", splits=SPLITS, loader="course.data.mnist:load_mnist",
             title="70,000 handwritten digits",
-            licence="CC BY-SA 3.0 (as its authors' page is commonly cited)",
-            citation="LeCun, Cortes and Burges (1998)",
-            loader="course.data.mnist:load_mnist",
-            splits=SPLITS,
+            licence="CC BY-SA 3.0 (as its authors' page is commonly cited)", citation="LeCun, Cortes and Burges (1998)",
             files=(
                 RemoteFile(f"{MNIST}/train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
                 RemoteFile(f"{MNIST}/train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
@@ -141,7 +123,7 @@ REGISTRY = {
             ),
         ),
     )
-}
+}  # fmt: skip
 
 
 def entry(name: str) -> Entry:
