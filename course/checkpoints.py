@@ -176,4 +176,4 @@ def require_same_rates(folder: Path, there: dict | None, scheduler: LRScheduler 
         functions = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
         rates = [rate * function(there["last_epoch"]) for rate, function in functions]
         name = f"learning rates after {there['last_epoch']} steps"
-        require_same(folder, {name: str(there["_last_lr"])}, {name: str(rates)})
+        require_same(folder, *({name: str([float(rate) for rate in each])} for each in (there["_last_lr"], rates)))

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from course import checkpoints, runtime
+from course.arguments import require_whole
 from course.history import History
 from course.processes import Processes, mean_losses
 
@@ -60,9 +61,10 @@ def fit(
             minimised, and of several the sum; one without is only recorded, and the closure may have left gradients
             itself. A loss with the name of a parameter group (``{"params": ..., "name": "critic"}``) reaches the
             parameters of that group alone, and groups whose loss is not returned wait: so ``t`` decides whose turn it
-            is. For a run that can be resumed, ``t`` decides what data it draws, too; other randomness (dropout) comes
-            from torch's global generators, whose state a checkpoint keeps, and what else lasts from step to step (old
-            fakes) is a buffer of the model. Lower precision is the closure's affair: it wraps its forward pass in
+            is. With such groups every other name is refused, but a single ``"loss"``, which reaches them all. For a run
+            that can be resumed, ``t`` decides what data it draws, too; other randomness (dropout) comes from torch's
+            global generators, whose state a checkpoint keeps, and what else lasts from step to step (old fakes) is a
+            buffer of the model. Lower precision is the closure's affair: it wraps its forward pass in
             :func:`course.runtime.autocast`.
         optimizer: over the parameters to train; gradients are zeroed before each closure.
         steps: number of steps in all, those before a resumption included.
@@ -107,9 +109,10 @@ def fit(
         (3.0, 2.0, 100)
     """
     counts = {"steps": steps, "validate_every": validate_every, "checkpoint_every": checkpoint_every}
-    counts["checkpoint_seconds"] = checkpoint_seconds
-    if not all(count >= 0 for count in counts.values()):
-        raise ValueError(f"numbers of steps and seconds cannot be negative: {counts}")
+    for name, count in counts.items():
+        require_whole(name, count, 0)
+    if not checkpoint_seconds >= 0:
+        raise ValueError(f"checkpoint_seconds cannot be negative, got {checkpoint_seconds}")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm is {clip_norm}: give a positive norm, or None not to clip")
     if validate_every and validate is None:
@@ -170,6 +173,12 @@ class Run:
         for group in self.optimizer.param_groups:
             if "name" in group:
                 self.groups.setdefault(group["name"], []).extend(group["params"])
+        strange = len(set(self.trained) - set(self.model.parameters()))
+        if strange:
+            raise ValueError(
+                f"{strange} of the optimizer's parameters are not the model's, so no checkpoint would hold them: "
+                "train a module that has them all, such as nn.ModuleList([model, ...])"
+            )
         self.by_rows = {module.weight for module in self.model.modules() if getattr(module, "sparse", False)}
         self.device = self.trained[0].device
         self.unseen: list[dict[str, Tensor]] = []  # the losses since the last look, still on the device
@@ -182,6 +191,8 @@ class Run:
             raise ValueError(f"the model is on {self.device}: move it to {accelerator.device}")
         self.settings = checkpoints.settings(self.model, self.optimizer, self.scheduler)
         self.settings |= {name: str(value) for name, value in (settings | {"processes": self.processes.count}).items()}
+        if self.folder is not None:  # what no checkpoint can hold is known before the training
+            checkpoints.pack([part.state_dict() for part in (self.optimizer, self.scheduler) if part], {})
         found = self.find(resume) if self.processes.main and self.folder is not None else None
         found, self.looked_at = self.processes.from_main((found, monotonic()))
         self.saved_at = self.looked_at
@@ -278,12 +289,12 @@ class Run:
             return
         if any(parameter.grad is not None for parameter in self.trained):
             raise ValueError("the closure left gradients and returned a loss with its graph: let it detach the loss")
-        if losses.keys().isdisjoint(self.groups):
+        if not self.groups or losses.keys() == {"loss"}:
             return torch.autograd.backward(list(losses.values()))
         if not losses.keys() <= self.groups.keys():
             raise ValueError(
-                f"the parameter groups are called {', '.join(self.groups)}, the losses {', '.join(losses)}: "
-                "a loss that shall reach no group of its own must be added to another one, or detached"
+                f"the parameter groups are called {', '.join(self.groups)}, the losses {', '.join(losses)}: call a "
+                "loss as its group, or the only one 'loss' if it shall reach all; detach what is to be recorded only"
             )
         *_, last = losses
         for name, loss in losses.items():  # they may share a part of the graph

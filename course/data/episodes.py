@@ -86,6 +86,10 @@ class EpisodeSampler:
         seed: int = 0,
         device: torch.device | str | None = None,
     ):
+        if not isinstance(data, LabelledSet):
+            raise TypeError(
+                f"episodes are drawn from a LabelledSet, got {type(data).__name__}; texts have .encoded(...)"
+            )
         sizes = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query, "tasks": tasks}
         for name, value in sizes.items():
             require_whole(name, value)

@@ -32,6 +32,13 @@ def require_numbers(what: str, numbers: Tensor, n: int, least: int, most: int) -
         raise ValueError(f"{what} must be [{n}] int64 from {least} to {most}, got {found}")
 
 
+def require_tensors(name: str, **given: object) -> None:
+    """Raise TypeError, with the way to make one, unless all that is given are tensors."""
+    for field, value in given.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: {field} must be a tensor, got {type(value).__name__}: use torch.as_tensor")
+
+
 def read_rows(x: Tensor, full: int | None, positions: Tensor | None = None) -> Tensor:
     """Rows of ``x [n, ...]``, ``[*positions.shape, ...]``: as they are, or ``float32`` where ``full`` stands for 1."""
     if positions is not None:
@@ -87,6 +94,7 @@ class LabelledSet(OnDevice):
     full: int | None = None
 
     def __post_init__(self):
+        require_tensors(self.name, x=self.x, y=self.y)
         require_numbers(f"{self.name}: y (class numbers)", self.y, len(self.x), 0, len(self.classes) - 1)
         if len(self.groups) != len(self.classes):
             raise ValueError(f"{self.name}: {len(self.classes)} classes, but {len(self.groups)} groups")
@@ -126,6 +134,7 @@ class Pairs(OnDevice):
     y_full: int | None = None
 
     def __post_init__(self):
+        require_tensors(self.name, x=self.x, y=self.y)
         if len(self.x) != len(self.y):
             raise ValueError(f"{self.name}: x has {len(self.x)} rows and y {len(self.y)}, expected pairs")
 

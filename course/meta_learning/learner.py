@@ -107,9 +107,16 @@ class MetaLearner(ABC):
         """Adapt to the first ``tasks`` tasks of ``sampler`` and score their queries.
 
         The score of a task is its accuracy where the targets are class numbers, otherwise its loss, as in
-        :func:`course.meta_learning.evaluation.evaluate`; ``options`` go to :meth:`predictions`.
+        :func:`course.meta_learning.evaluation.evaluate`; ``options`` go to :meth:`predictions`. Meanwhile all modules
+        are in evaluation mode: no dropout, and running averages stay as they are.
         """
-        return evaluate(partial(self.predictions, **options), sampler, tasks, loss=self.loss)
+        modes = [(module, module.training) for module in self.learned.modules()]
+        self.learned.eval()
+        try:
+            return evaluate(partial(self.predictions, **options), sampler, tasks, loss=self.loss)
+        finally:
+            for module, mode in modes:
+                module.training = mode
 
 
 class KnownGradient(torch.autograd.Function):

@@ -205,7 +205,7 @@ class MAML(MetaLearner):
         """The inner rate, as :func:`~course.meta_learning.adaptation.adapt` takes it.
 
         A subclass may name fewer parameters here, so that the others are not adapted (ANIL), or return tensors that it
-        learns (Meta-SGD).
+        learns (Meta-SGD); ``learned`` is then a module with the model's parameters and the rates.
         """
         return self.config.inner_lr
 
@@ -223,6 +223,10 @@ class MAML(MetaLearner):
         loss, *gradients = self.gradient(episode)
         known = [gradient for by_name in gradients for gradient in by_name.values()]
         variables = [*self.start.values(), *learnable(rates_by_name(self.inner_lr, self.start)).values()]
+        if not set(variables) <= set(self.learned.parameters()):
+            raise ValueError(
+                "inner rates that are tensors are trained: let self.learned be a module that has them, too"
+            )
         return KnownGradient.apply(loss, known, *variables[: len(known)])
 
     def predictions(self, episode: Episode, *, steps: int | None = None) -> Tensor:

@@ -119,7 +119,7 @@ class OmniglotMAML(Recipe):
             return self.meta_learned(n_way, settings, seed, folder).predictions
         if method == "nearest in pixels":
             return partial(nearest_neighbour, embed=nn.Flatten())
-        namer = self.pretrained(settings.filters, seed, folder)
+        namer = self.pretrained(settings.filters, seed, folder.parent)
         if method == "pretrained, nearest":
             return partial(nearest_neighbour, embed=namer.embed)
         start = with_new_head(namer, n_way)

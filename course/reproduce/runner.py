@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict
@@ -47,7 +48,7 @@ class Recipe(ABC):
     methods: tuple[str, ...]
     settings: tuple[str, ...] = ("",)
     units: dict[str, str]
-    over: str
+    over: str = "repetitions"
     paper: ClassVar[dict[tuple[str, str, str], tuple[float, float | None]]] = {}
 
     def __init__(self, config, device: torch.device):
@@ -61,8 +62,8 @@ class Recipe(ABC):
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float | list[float]]:
         """Train and test one method; nothing but the arguments and the configuration has influence.
 
-        Torch's global generators start from the seed. ``folder`` is for checkpoints, :func:`saved_in`, which the
-        methods and settings of one seed may share.
+        Torch's global generators start from the seed. ``folder`` is for the checkpoints of this measurement, see
+        :func:`saved_in`; a network that several methods of a seed share has its own in ``folder.parent``.
 
         Returns:
             For each quantity a number, or a list with one number for each repetition.
@@ -142,11 +143,16 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
             continue
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            found = recipe.measure(seed, setting, method, folder)
+            found = recipe.measure(seed, setting, method, folder / re.sub(r"\W+", "-", f"{setting} {method}".strip()))
+        where = f"{recipe.name}, seed {seed}, {method} {setting}".rstrip()
+        if found.keys() != recipe.units.keys():
+            raise ValueError(f"{where}: measured {', '.join(found)}, expected {', '.join(recipe.units)}")
+        found = {quantity: np.asarray(values, dtype=float).tolist() for quantity, values in found.items()}
         for quantity, values in found.items():
             if not np.isfinite(values).all():
-                where = f"{recipe.name}, seed {seed}, {method} {setting}".rstrip()
                 raise FloatingPointError(f"{where}: {quantity} is {values!s:.80}")
+            if len(recipe.config.seeds) == 1 and np.size(values) < 2:
+                raise ValueError(f"{where}: one {quantity} with one seed has no interval; take more seeds")
         measured[setting][method] = found
         write_json(note, measured)
     return measured

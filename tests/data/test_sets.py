@@ -121,3 +121,12 @@ def test_all_tensors_move_to_a_gpu(data):
 def test_a_set_that_contradicts_itself_is_refused(data, change, message):
     with pytest.raises(ValueError, match=message):
         replace(data, **change)
+
+
+def test_arrays_and_texts_are_refused_with_what_to_do():
+    with pytest.raises(TypeError, match=r"pictures: x must be a tensor, got ndarray: use torch\.as_tensor"):
+        replace(PICTURES, x=PICTURES.x.numpy())
+    with pytest.raises(TypeError, match="pairs: y must be a tensor, got list"):
+        replace(PAIRS, y=[1, 2])
+    with pytest.raises(TypeError, match=r"from a LabelledSet, got LabelledTexts; texts have \.encoded"):
+        EpisodeSampler(TEXTS, 2, 1, 1)

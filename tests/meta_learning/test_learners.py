@@ -72,6 +72,23 @@ def weights(learner):
     return flat(learner.learned.parameters()).detach()
 
 
+def test_an_evaluation_draws_no_dropout_and_leaves_modes_and_averages_as_they_are():
+    model = nn.Sequential(mlp(2, 3), nn.Dropout(0.5), nn.BatchNorm1d(3, dtype=torch.float64))
+    model[0].eval()
+    prototypes, before = Prototypes(model, CONFIG), copy.deepcopy(model.state_dict())
+    first, again = (prototypes.evaluate(Blobs(), 6).values for _ in range(2))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    torch.testing.assert_close(dict(model.state_dict()), dict(before), rtol=0, atol=0)
+    assert (model[0].training, model[1].training, model[2].training) == (False, True, True)
+
+
+def test_rates_that_nothing_would_train_are_refused():
+    forgetful = learner(MetaSGD)
+    forgetful.learned = forgetful.model
+    with pytest.raises(ValueError, match="inner rates that are tensors are trained"):
+        forgetful.train(Blobs(), steps=1)
+
+
 # --- MAML
 
 
@@ -219,7 +236,7 @@ def test_frozen_parameters_stay(kind):
 @pytest.mark.parametrize("kind", [MAML, Reptile])
 def test_a_learner_refuses_at_once_what_it_cannot_train(kind):
     with pytest.raises(ValueError, match="track_running_stats=False"):
-        kind(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), CONFIG)
+        kind(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, dtype=torch.float64)), CONFIG)
     with pytest.raises(ValueError, match="got none"):
         kind(mlp(2, 3).requires_grad_(False), CONFIG)
     with pytest.raises(ValueError, match="'parallel'"):

@@ -1,6 +1,7 @@
 """The runner: what it stores, what it measures again, and that neither kills nor processes change a result."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -93,13 +94,6 @@ def test_a_broken_run_goes_on_and_ends_as_if_nothing_had_happened(tmp_path, monk
     assert Dice.log == ["load"]  # a finished run is not measured again
 
 
-def test_what_is_not_finite_is_named_and_not_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(Dice, "measure", lambda *_: {"points": [1.0, float("nan")]})
-    with pytest.raises(FloatingPointError, match=r"mnist-cca, seed 0, fair by day: points is \[1.0, nan\]"):
-        run(tmp_path)
-    assert not list(tmp_path.rglob("measured.json"))
-
-
 def test_other_settings_and_other_devices_never_continue_a_run(tmp_path, monkeypatch):
     run(tmp_path)
     with monkeypatch.context() as patch:
@@ -158,3 +152,34 @@ def test_a_gpu_that_stood_idle_is_not_named(monkeypatch):
     monkeypatch.setattr(runtime, "gpu_name", lambda: "some GPU")
     for kind, name in (("cpu", None), ("cuda", "some GPU")):
         assert measured_on(torch.device(kind)).items() >= {"device": kind, "gpu": name}.items()
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "message"),
+    [
+        ({"points": [1.0, 2.0]}, ValueError, "seed 7, fair by day: measured points, expected points, sixes"),
+        ({"points": 1.0, "sixes": [1.0, 2.0]}, ValueError, "one points with one seed has no interval"),
+        (
+            {"points": [1.0, math.nan], "sixes": [1.0, 2.0]},
+            FloatingPointError,
+            r"mnist-cca, seed 7, fair by day: points is \[1.0, nan\]",
+        ),
+    ],
+)
+def test_what_makes_no_row_of_the_table_is_refused_at_once_and_not_stored(tmp_path, monkeypatch, found, error, message):
+    monkeypatch.setattr(Dice, "measure", lambda *_: found)
+    with pytest.raises(error, match=message):
+        run(tmp_path, "full")
+    assert not list(tmp_path.rglob("measured.json"))
+
+
+def test_what_is_measured_may_be_a_tensor_and_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    folders = []
+
+    def measure(self, seed, setting, method, folder):
+        folders.append(folder)
+        return {"points": torch.arange(3.0), "sixes": np.arange(2)}
+
+    monkeypatch.setattr(Dice, "measure", measure)
+    assert run(tmp_path, "full").by_method("points", "by day")["fair"].mean == 1
+    assert len(set(folders)) == 4 and len({folder.parent for folder in folders}) == 1
