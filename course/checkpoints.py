@@ -8,6 +8,7 @@ it the newer one.
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiplicativeLR
 
 from course.errors import CourseError
 from course.files import write_whole
@@ -166,14 +167,17 @@ def require_same(folder: Path, there: dict[str, str], here: dict[str, str]) -> N
 
 
 def require_same_rates(folder: Path, there: dict | None, scheduler: LRScheduler | None) -> None:
-    """Raise ValueError if the function of a ``LambdaLR`` gives other learning rates than those in its saved state.
+    """Raise ValueError if the functions of a schedule give other learning rates than those in its saved state.
 
-    No checkpoint can hold a function. So its values are compared, at the last step: what it gives later may differ.
+    No checkpoint can hold the function of a ``LambdaLR`` or ``MultiplicativeLR``. So what it gives is compared, up to
+    the last step: what it gives later may differ.
     """
     for part, saved in zip(getattr(scheduler, "_schedulers", ()), (there or {}).get("_schedulers", ()), strict=True):
         require_same_rates(folder, saved, part)
-    if isinstance(scheduler, LambdaLR) and there["last_epoch"] >= 0:  # before its turn in a sequence it is at -1
+    # before its turn in a sequence a schedule is at -1
+    if isinstance(scheduler, LambdaLR | MultiplicativeLR) and (last := there["last_epoch"]) >= 0:
+        steps = [last] if isinstance(scheduler, LambdaLR) else range(1, last + 1)  # the second multiplies step by step
         functions = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
-        rates = [rate * function(there["last_epoch"]) for rate, function in functions]
-        name = f"learning rates after {there['last_epoch']} steps"
+        rates = [rate * math.prod(function(step) for step in steps) for rate, function in functions]
+        name = f"learning rates after {last} steps"
         require_same(folder, *({name: str([float(rate) for rate in each])} for each in (there["_last_lr"], rates)))

@@ -179,7 +179,8 @@ class Run:
                 f"{strange} of the optimizer's parameters are not the model's, so no checkpoint would hold them: "
                 "train a module that has them all, such as nn.ModuleList([model, ...])"
             )
-        self.by_rows = {module.weight for module in self.model.modules() if getattr(module, "sparse", False)}
+        tables = [module for module in self.model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+        self.by_rows = {module.weight for module in tables if module.sparse}
         self.device = self.trained[0].device
         self.unseen: list[dict[str, Tensor]] = []  # the losses since the last look, still on the device
         self.look_every = 1 if self.seconds else LOOK_EVERY
@@ -290,15 +291,17 @@ class Run:
         if any(parameter.grad is not None for parameter in self.trained):
             raise ValueError("the closure left gradients and returned a loss with its graph: let it detach the loss")
         if not self.groups or losses.keys() == {"loss"}:
-            return torch.autograd.backward(list(losses.values()))
+            reached = [parameter for parameter in self.trained if parameter.requires_grad]
+            return torch.autograd.backward(list(losses.values()), inputs=reached)
         if not losses.keys() <= self.groups.keys():
             raise ValueError(
                 f"the parameter groups are called {', '.join(self.groups)}, the losses {', '.join(losses)}: call a "
                 "loss as its group, or the only one 'loss' if it shall reach all; detach what is to be recorded only"
             )
-        *_, last = losses
-        for name, loss in losses.items():  # they may share a part of the graph
-            loss.backward(retain_graph=name != last, inputs=[each for each in self.groups[name] if each.requires_grad])
+        reached = {name: [each for each in self.groups[name] if each.requires_grad] for name in losses}
+        turns = [name for name in losses if reached[name]]  # a frozen group waits
+        for name in turns:  # they may share a part of the graph
+            losses[name].backward(retain_graph=name != turns[-1], inputs=reached[name])
 
     def look(self) -> bool:
         """Move the noted losses to the history, after a check that they are finite; say if a checkpoint is due."""

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -262,6 +263,31 @@ def test_losses_in_one_step_reach_their_own_groups_and_others_are_added_up():
     for names in ("xbz", "abz"):
         with pytest.raises(ValueError, match=f"the parameter groups are called x, y, the losses {names[0]}, b: call a"):
             gradients(names, "xy")
+
+
+def test_a_frozen_group_waits_and_what_the_optimizer_does_not_hold_gets_no_gradient():
+    x, y, outside = (nn.Parameter(torch.tensor(value)) for value in (2.0, 3.0, 4.0))
+    y.requires_grad_(False)
+    groups = [{"params": [each], "name": name} for each, name in ((x, "x"), (y, "y"))]
+    history = fit(nn.ParameterList([x, y]), lambda step: {"x": x * y, "y": -x * y}, SGD(groups), steps=1)
+    assert (x.grad.item(), y.grad, history.train["y"].values) == (3, None, [-6])
+    fit(nn.ParameterList([x, outside]), lambda step: x * outside, SGD([x]), steps=2)
+    assert outside.grad is None
+
+
+def test_another_function_of_a_schedule_is_refused(tmp_path):
+    for factor, refused in ((0.9, False), (0.1, True)):
+        model, closure, optimizer = problem()
+        schedule = torch.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda step, factor=factor: factor)
+        options = {"scheduler": schedule, "checkpoint": tmp_path, "resume": True}
+        with pytest.raises(ValueError, match="learning rates after 3 steps") if refused else nullcontext():
+            fit(model, closure, optimizer, steps=3, **options)
+
+
+def test_a_module_may_have_an_attribute_called_sparse():
+    model, closure, optimizer = problem()
+    model.sparse = True
+    assert len(fit(model, closure, optimizer, steps=2).train_loss) == 2
 
 
 def test_a_single_loss_reaches_all_groups():

@@ -62,7 +62,10 @@ def key_of(course: Course, student: str, chapter: Chapter) -> str:
 def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
     """How a student's chapter was graded; None when it was not."""
     path = course.of_student("records", student, chapter, ".json")
-    return Record(**json.loads(path.read_text(encoding="utf8"))) if path.exists() else None
+    try:
+        return Record(**json.loads(path.read_text(encoding="utf8"))) if path.exists() else None
+    except (ValueError, TypeError):  # damaged, or written by another version: it is graded again
+        return None
 
 
 def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bool:
@@ -111,9 +114,9 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
     start = time.monotonic()
     # While it is graded anew it does not count as graded: a kill must not leave half a result behind an old record.
     course.of_student("records", student, chapter, ".json").unlink(missing_ok=True)
-    key = key_of(course, student, chapter)
-    record = Record(student, str(chapter), "graded", key, sandboxed=sandboxed, limits=asdict(limits))
+    record = Record(student, str(chapter), "graded", "", sandboxed=sandboxed, limits=asdict(limits))
     try:
+        record.key = key_of(course, student, chapter)
         submitted = read(course.of_student("collected", student, chapter))
         released, solution = read(course.released(chapter)), read(course.solution(chapter))
         assembled = assemble(released, solution, submitted)

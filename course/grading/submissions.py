@@ -65,6 +65,7 @@ def find(folder: Path) -> tuple[list[Path], list[Path]]:
     notebooks, others = [], []
     for top, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        others += [path for name in folders if (path := Path(top, name)).is_symlink()]
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(top, name)
             is_notebook = path.suffix.lower() == ".ipynb" and not path.is_symlink()

@@ -112,6 +112,8 @@ def run(
         Path(output).mkdir(parents=True, exist_ok=True)  # what cannot be written is known before the work
         clock = Clock(folder)
         print(f"checkpoints: {folder} (delete this folder to begin anew)")
+    if state:
+        state.wait_for_everyone()  # the clock must not take what is stored from now on for an earlier start's
     own = config.seeds[rank::processes]
     measured = {seed: measure(recipe, seed, folder / f"seed-{seed}", rank == 0) for seed in own}
     if state:

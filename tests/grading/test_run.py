@@ -285,6 +285,14 @@ def test_only_what_ran_into_a_limit_is_graded_again_with_a_larger_one(lost, seco
     assert is_due(course, "ada", chapter, new) is due
 
 
+@pytest.mark.parametrize("damaged", ["{", '{"student": "ada", "colour": "red"}'])
+def test_a_record_that_cannot_be_read_counts_as_none(damaged, course, chapter, released):
+    write_whole(course.of_student("collected", "ada", chapter), nbformat.writes(released))
+    write_whole(course.of_student("records", "ada", chapter, ".json"), damaged)
+    assert record_of(course, "ada", chapter) is None
+    assert is_due(course, "ada", chapter, Limits())
+
+
 def test_a_note_is_one_line_that_can_be_stored(course, chapter, released, monkeypatch):
     write_whole(course.of_student("collected", "ada", chapter), nbformat.writes(released))
     monkeypatch.setattr(run, "autograde", lambda *_: (["x\nforged  start/basics  6 of 6 \ud800"], 0))

@@ -131,10 +131,11 @@ def test_links_checkpoints_and_hidden_folders_are_left_out(notebook, tmp_path):
     for name in ("a.ipynb", ".ipynb_checkpoints/a-checkpoint.ipynb", ".hidden.ipynb", "text.txt"):
         put(notebook, tmp_path / "all" / name)
     (tmp_path / "all" / "link.ipynb").symlink_to("/etc/passwd")
+    (tmp_path / "all" / "linked").symlink_to(tmp_path)
     put(notebook, tmp_path / "all" / "b.ipynb.txt")
     notebooks, others = find(tmp_path / "all")
     assert [path.name for path in notebooks] == ["a.ipynb"]
-    assert [path.name for path in others] == ["b.ipynb.txt", "link.ipynb", "text.txt"]
+    assert [path.name for path in others] == ["linked", "b.ipynb.txt", "link.ipynb", "text.txt"]
 
 
 @pytest.mark.parametrize(
