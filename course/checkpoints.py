@@ -8,7 +8,6 @@ it the newer one.
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -166,18 +165,14 @@ def require_same(folder: Path, there: dict[str, str], here: dict[str, str]) -> N
         )
 
 
-def require_same_rates(folder: Path, there: dict | None, scheduler: LRScheduler | None) -> None:
-    """Raise ValueError if the functions of a schedule give other learning rates than those in its saved state.
+def schedule_values(scheduler: LRScheduler | None, state: dict | None) -> list[float]:
+    """What the functions of ``LambdaLR`` and ``MultiplicativeLR``, in a sequence or chain too, give at a saved state.
 
-    No checkpoint can hold the function of a ``LambdaLR`` or ``MultiplicativeLR``. So what it gives is compared, up to
-    the last step: what it gives later may differ.
+    No checkpoint can hold a function. So its value at the last step is compared: what it gives at others may differ.
     """
-    for part, saved in zip(getattr(scheduler, "_schedulers", ()), (there or {}).get("_schedulers", ()), strict=True):
-        require_same_rates(folder, saved, part)
-    # before its turn in a sequence a schedule is at -1
-    if isinstance(scheduler, LambdaLR | MultiplicativeLR) and (last := there["last_epoch"]) >= 0:
-        steps = [last] if isinstance(scheduler, LambdaLR) else range(1, last + 1)  # the second multiplies step by step
-        functions = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
-        rates = [rate * math.prod(function(step) for step in steps) for rate, function in functions]
-        name = f"learning rates after {last} steps"
-        require_same(folder, *({name: str([float(rate) for rate in each])} for each in (there["_last_lr"], rates)))
+    parts = zip(getattr(scheduler, "_schedulers", ()), (state or {}).get("_schedulers", ()), strict=True)
+    values = [value for part, saved in parts for value in schedule_values(part, saved)]
+    if isinstance(scheduler, LambdaLR | MultiplicativeLR):
+        step, first = state["last_epoch"], int(isinstance(scheduler, MultiplicativeLR))  # the first that is asked for
+        values += [float(function(step)) for function in scheduler.lr_lambdas if step >= first]
+    return values

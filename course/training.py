@@ -221,7 +221,9 @@ class Run:
     def restore(self, state: dict, steps: int) -> None:
         """Take over what an earlier process has saved, if it is the same run."""
         checkpoints.require_same(self.folder, state["settings"], self.settings)
-        checkpoints.require_same_rates(self.folder, state["scheduler"], self.scheduler)
+        values = checkpoints.schedule_values(self.scheduler, state["scheduler"])
+        name = f"functions of the schedule after {state['done']} steps"
+        checkpoints.require_same(self.folder, {name: str(state["schedule_values"])}, {name: str(values)})
         if state["done"] > steps:
             raise ValueError(f"{self.folder} has {state['done']} steps behind it, {steps} are asked for")
         self.done, self.best, self.history = state["done"], state["best"], History(**state["history"])
@@ -245,6 +247,7 @@ class Run:
             own["buffers"] = {name: value.cpu() for name, value in self.model.named_buffers() if name in model}
         everyone = self.processes.gather(own)
         if self.processes.main:
+            scheduler = None if self.scheduler is None else self.scheduler.state_dict()
             state = {
                 "settings": self.settings,
                 "done": self.done,
@@ -252,7 +255,8 @@ class Run:
                 "model": model,
                 "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
-                "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+                "scheduler": scheduler,
+                "schedule_values": checkpoints.schedule_values(self.scheduler, scheduler),
                 "processes": everyone,
             }
             checkpoints.save(self.folder, self.done, state)
