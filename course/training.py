@@ -6,7 +6,8 @@ early stopping, clipping, schedules, checkpoints that survive a kill, and severa
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -148,6 +149,17 @@ def fit(
         model.load_state_dict(run.best)
     processes.share(model.buffers())
     return run.history
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, each module of ``model`` is in training or evaluation mode again as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 @dataclass
@@ -332,10 +344,8 @@ class Run:
 
     def validate(self, validate: Callable[[], dict[str, float]]) -> None:
         """Note one validation, and keep a copy of the weights if it is the best so far and somebody asks for it."""
-        modes = [(module, module.training) for module in self.model.modules()]
-        numbers = {name: float(value) for name, value in validate().items()}
-        for module, mode in modes:
-            module.training = mode
+        with modes_kept(self.model):
+            numbers = {name: float(value) for name, value in validate().items()}
         numbers = self.processes.from_main(numbers)
         if not numbers or not all(map(math.isfinite, numbers.values())):
             self.fail(f"the validation after step {self.done - 1} gave {numbers}")

@@ -103,7 +103,10 @@ class LabelledSet(OnDevice):
         return f"{type(self).__name__}({self.name!r}, x={described(self.x)}, {len(self.classes):,} classes)"
 
     def examples(self, positions: Tensor | None = None) -> Tensor:
-        """The examples at ``positions`` (whole numbers of any shape; ``None``: all), gathered where the data lie."""
+        """The examples at ``positions`` (whole numbers of any shape), gathered where the data lie.
+
+        ``None`` means all; without ``full`` that is ``x`` itself, not a copy.
+        """
         return read_rows(self.x, self.full, positions)
 
     def select(self, chosen: Tensor) -> Self:

@@ -16,7 +16,7 @@ from course.history import History
 from course.meta_learning.adaptation import Loss
 from course.meta_learning.evaluation import Evaluation, evaluate
 from course.meta_learning.ways import require_episode, tasks_of
-from course.training import fit
+from course.training import fit, modes_kept
 
 
 class MetaLearner(ABC):
@@ -110,13 +110,9 @@ class MetaLearner(ABC):
         :func:`course.meta_learning.evaluation.evaluate`; ``options`` go to :meth:`predictions`. Meanwhile all modules
         are in evaluation mode: no dropout, and running averages stay as they are.
         """
-        modes = [(module, module.training) for module in self.learned.modules()]
-        self.learned.eval()
-        try:
+        with modes_kept(self.learned):
+            self.learned.eval()
             return evaluate(partial(self.predictions, **options), sampler, tasks, loss=self.loss)
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
 
 class KnownGradient(torch.autograd.Function):

@@ -121,6 +121,6 @@ class MnistCCA(Recipe):
             model = DeepCCA(*(network(view.shape[1], config.hidden, k) for view in (x, y)), k).to(self.device)
             size = min(config.deep_batch, len(x))
             steps = config.deep_epochs * len(x) // size
-            model.fit(x, y, steps=steps, batch_size=size, seed=seed, **saved_in(folder / "deep-cca"))
+            model.fit(x, y, steps=steps, batch_size=size, seed=seed, **saved_in(folder))
             return model.transform
         return CCA(k, config.ridge).fit(x, y).transform

@@ -139,7 +139,7 @@ class OmniglotMAML(Recipe):
             validation=self.episodes("validation", n_way, self.config.test_queries, 10, seed),
             validate_every=self.config.validate_every,
             validation_tasks=self.config.validation_tasks,
-            **self.options(folder / f"maml-{n_way}-way", settings.iterations, maml.optimizer()),
+            **self.options(folder, settings.iterations, maml.optimizer()),
         )
         return maml
 

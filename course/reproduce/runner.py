@@ -9,13 +9,13 @@ import datetime
 import hashlib
 import json
 import os
-import re
 import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
             continue
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            found = recipe.measure(seed, setting, method, folder / re.sub(r"\W+", "-", f"{setting} {method}".strip()))
+            found = recipe.measure(seed, setting, method, folder / quote(f"{setting} {method}".strip(), " ,"))
         where = f"{recipe.name}, seed {seed}, {method} {setting}".rstrip()
         if found.keys() != recipe.units.keys():
             raise ValueError(f"{where}: measured {', '.join(found)}, expected {', '.join(recipe.units)}")

@@ -27,11 +27,8 @@ def test_every_method_is_measured_for_both_numbers_of_classes_and_pretraining_ha
     assert result.seeds == [0] and result.config["five_way"]["filters"] == 4
     [seed] = tmp_path.glob("runs/*/seed-0")
     (seed / "measured.json").unlink()
-    assert sorted(path.name for path in seed.iterdir()) == [
-        "20-way-1-shot-MAML",
-        "5-way-1-shot-MAML",
-        "naming-4-filters",
-    ]
+    names = sorted(path.name for path in seed.iterdir())
+    assert names == ["20-way 1-shot MAML", "5-way 1-shot MAML", "naming-4-filters"]
     monkeypatch.delattr(torch.optim.Adam, "step")  # all that is trained is there
     tiny_recipes.start("omniglot-maml", tmp_path)
     assert load_result("omniglot-maml", "quick", tmp_path).metrics == result.metrics
