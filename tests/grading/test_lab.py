@@ -37,9 +37,9 @@ RATES = """def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
     total = 0.0
     for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
         now = params
-        for _ in range(steps):
+        for k in range(steps):
             slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
-            now = {n: p - rates[n] * slopes[n] for n, p in now.items()}
+            now = {n: p - rates[n][k] * slopes[n] for n, p in now.items()}
         total = total + loss(functional_call(model, now, (qx,)), qy)
     value = total / episode.tasks
     found = torch.autograd.grad(value, [*params.values(), *rates.values()])

@@ -69,29 +69,31 @@ WRONG = {
         "support loss outside": {"(query_x,)), query_y)": "(x,)), y)"},
         "the formula of one step for all steps": """
 def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
-    total, by_rates = 0.0, {n: torch.zeros_like(p) for n, p in params.items()}
+    total, by_rates = 0.0, {n: torch.zeros_like(r) for n, r in rates.items()}
     for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
         now = params
-        for _ in range(steps):
+        for k in range(steps):
             slopes = grad(lambda p: loss(functional_call(model, p, (x,)), y))(now)
-            now = {n: p - rates[n] * slopes[n] for n, p in now.items()}
+            now = {n: p - rates[n][k] * slopes[n] for n, p in now.items()}
         outer = grad(lambda p: loss(functional_call(model, p, (qx,)), qy))(now)
         first = grad(lambda p: loss(functional_call(model, p, (x,)), y))(params)
         by_rates = {n: r - outer[n] * first[n] / episode.tasks for n, r in by_rates.items()}
         total = total + loss(functional_call(model, now, (qx,)), qy) / episode.tasks
     return total, dict(zip(params, torch.autograd.grad(total, list(params.values())))), by_rates
 """,
-        "one rate for each tensor": {"rates[name]": "rates[name].mean()"},
+        "one rate for each tensor": {"rates[name][k]": "rates[name][k].mean()"},
         "the two results exchanged": {"*params.values(), *rates.values()": "*rates.values(), *params.values()"},
-        "sizes of the rates only": {"rates[name]": "rates[name].abs()"},
+        "sizes of the rates only": {"rates[name][k]": "rates[name][k].abs()"},
         "slopes always at the start": {"y))(now)": "y))(params)"},
         "each task starts where the last one ended": {"now = params": "", "total = 0.0": "total, now = 0.0, params"},
         "leaves its derivatives in the arguments": {
             "derivatives =": "value.backward(retain_graph=True)\n    derivatives ="
         },
         "rates by their place, not by name": {"total = 0.0": "total, rates = 0.0, dict(zip(params, rates.values()))"},
-        "one rate for all": {"rates[name]": "torch.cat([rate.flatten() for rate in rates.values()]).mean()"},
+        "one rate for all": {"rates[name][k]": "torch.cat([rate[k].flatten() for rate in rates.values()]).mean()"},
         "derivatives by the rates under the names in the order of params": {"zip(rates,": "zip(params,"},
+        "the rates of the first step in every step": {"rates[name][k]": "rates[name][0]"},
+        "the rates of the steps in reverse order": {"rates[name][k]": "rates[name][-1 - k]"},
     },
     "implicit_gradient": {
         "the query gradient itself": {"b = grad": "return grad"},
@@ -281,10 +283,10 @@ def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
     names, losses = list(params), []
     for t in range(episode.tasks):
         weights = [params[n] for n in names]
-        for _ in range(steps):
+        for k in range(steps):
             predicted = functional_call(model, dict(zip(names, weights)), (episode.support_x[t],))
             slopes = torch.autograd.grad(loss(predicted, episode.support_y[t]), weights, create_graph=True)
-            weights = [w - rates[n] * s for n, w, s in zip(names, weights, slopes)]
+            weights = [w - rates[n][k] * s for n, w, s in zip(names, weights, slopes)]
         predicted = functional_call(model, dict(zip(names, weights)), (episode.query_x[t],))
         losses.append(loss(predicted, episode.query_y[t]))
     J = torch.stack(losses).mean()
@@ -297,9 +299,9 @@ from torch.func import grad_and_value, vmap
 
 def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
     def task_loss(theta, a, x, y, query_x, query_y):
-        for _ in range(steps):
+        for k in range(steps):
             g = grad(lambda t: loss(functional_call(model, t, (x,)), y))(theta)
-            theta = {name: theta[name] - a[name] * g[name] for name in theta}
+            theta = {name: theta[name] - a[name][k] * g[name] for name in theta}
         return loss(functional_call(model, theta, (query_x,)), query_y)
     parts = episode.support_x, episode.support_y, episode.query_x, episode.query_y
     every = vmap(grad_and_value(task_loss, argnums=(0, 1)), in_dims=(None, None, 0, 0, 0, 0))
@@ -310,23 +312,36 @@ def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
 def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
     with torch.no_grad():
         value = 0.0
-        by_params, by_rates = ({n: torch.zeros_like(p) for n, p in params.items()} for _ in range(2))
+        by_params, by_rates = ({n: torch.zeros_like(p) for n, p in part.items()} for part in (params, rates))
         for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
             slope = grad(lambda p: loss(functional_call(model, p, (x,)), y))
             way = [{n: p.detach() for n, p in params.items()}]
-            for _ in range(steps):
+            for k in range(steps):
                 g = slope(way[-1])
-                way.append({n: p - rates[n] * g[n] for n, p in way[-1].items()})
+                way.append({n: p - rates[n][k] * g[n] for n, p in way[-1].items()})
             v, query = torch.func.grad_and_value(lambda p: loss(functional_call(model, p, (qx,)), qy))(way[-1])
             value = value + query / episode.tasks
-            for point in way[-2::-1]:
-                g = slope(point)
-                by_rates = {n: r - v[n] * g[n] / episode.tasks for n, r in by_rates.items()}
-                scaled = {n: rates[n] * v[n] for n in v}
+            for k in reversed(range(steps)):
+                point, g = way[k], slope(way[k])
+                for n, r in by_rates.items():
+                    r[k] -= v[n] * g[n] / episode.tasks
+                scaled = {n: rates[n][k] * v[n] for n in v}
                 Hv = grad(lambda p: sum((slope(p)[n] * scaled[n]).sum() for n in p))(point)
                 v = {n: v[n] - Hv[n] for n in v}
             by_params = {n: p + v[n] / episode.tasks for n, p in by_params.items()}
     return value, by_params, by_rates
+""",
+        "the course's inner loop, one step at a time": """
+def meta_sgd_gradient(model, params, rates, episode, *, loss, steps):
+    losses = []
+    for x, y, qx, qy in zip(episode.support_x, episode.support_y, episode.query_x, episode.query_y):
+        now = params
+        for k in range(steps):
+            now = adapt(model, now, x, y, loss=loss, lr={n: r[k] for n, r in rates.items()}, steps=1)
+        losses.append(loss(functional_call(model, now, (qx,)), qy))
+    value = torch.stack(losses).mean()
+    found = torch.autograd.grad(value, [*params.values(), *rates.values()])
+    return value.detach(), dict(zip(params, found)), dict(zip(rates, found[len(params):]))
 """,
     },
     "implicit_gradient": {
