@@ -16,8 +16,8 @@ FLOORS = [
     {"crossmodal", "meta_learning"},
     {"representation"},
     {"training", "data", "checkpoints"},
-    {"plotting"},
-    {"runtime", "metrics"},
+    {"plotting", "moving"},
+    {"runtime", "metrics", "svg"},
     {"arguments", "files"},
 ]
 LEVEL = {name: len(FLOORS) - position for position, floor in enumerate(FLOORS) for name in floor}
