@@ -15,6 +15,7 @@
     say();
   };
   Object.assign(range, { type: "range", min: 0, max: texts.length - 1, value: start, oninput: move });
+  range.dataset.lmSuppressShortcuts = "true";  // in JupyterLab the arrow keys belong to the slider, too
   said.setAttribute("aria-hidden", "true");  // read aloud as the value of the slider
   line.append(label, " ", range, " ", said);
   figure.prepend(line);
