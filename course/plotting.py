@@ -1,10 +1,11 @@
 """One style for the figures of the book, and the figures that return in many chapters.
 
-The colours are those of Okabe and Ito (2008), which people with any kind of colour blindness can tell apart. Figures
-have an opaque, slightly grey background, so that they read alike on light and on dark pages. Every function draws into
+The colours are those of Okabe and Ito (2008), which people with any kind of colour blindness can tell apart. On a dark
+page of the book a figure is dark: it is an SVG with two faces (:py:mod:`course.svg`). Every function draws into
 ``ax`` (``None`` makes a new figure) and returns it. Arguments may be tensors on any device, arrays or lists.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from operator import itemgetter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from course.arguments import require_whole
+from course.svg import LIGHT, adaptive_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette without yellow, which is too pale for lines; the strongest contrasts come first. Matplotlib
 # calls them "C0", "C1", ... once the style is in use.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-BACKGROUND, INK, MUTED, GRID = "#FBFBF8", "#222222", "#666666", "#E2E2DC"
+BACKGROUND, INK, MUTED, GRID = LIGHT, "#222222", "#666666", "#E2E2DC"
 TEXT_SHADE = 0.65  # makes each colour of the palette dark enough for small text
 WIDTH, HEIGHT = 7.0, 3.6  # inches, of a figure of one panel
 LEVEL = {"color": INK, "linestyle": ":", "linewidth": 1.4}  # of lines for chance, the truth, the paper's number
@@ -30,7 +32,10 @@ def use_style() -> None:
     """Give all figures drawn from now on the style of the book; the first cell of each chapter calls it."""
     import matplotlib as mpl
     from cycler import cycler
+    from matplotlib.figure import Figure
 
+    if os.environ.get("COURSE_SVG"):  # in the build of the book, whose pages say whether they are light or dark
+        Figure._repr_svg_ = adaptive_svg
     mpl.rcParams.update(
         {
             "figure.figsize": (WIDTH, HEIGHT),

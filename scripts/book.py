@@ -23,7 +23,7 @@ logging.getLogger("IPKernelApp").addFilter(lambda record: "TCP without encryptio
 
 
 def digest() -> str:
-    patterns = ("course/**/*.py", "book/_ext/*.py", "book/results/*.json", "requirements.txt")
+    patterns = ("course/**/*.py", "course/*.js", "book/_ext/*.py", "book/results/*.json", "requirements.txt")
     files = sorted(file for pattern in patterns for file in ROOT.glob(pattern))
     total = hashlib.sha256()
     for file in files:

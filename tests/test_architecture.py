@@ -16,8 +16,8 @@ FLOORS = [
     {"crossmodal", "meta_learning"},
     {"representation"},
     {"training", "data", "checkpoints"},
-    {"plotting"},
-    {"runtime", "processes", "history", "metrics"},
+    {"plotting", "moving"},
+    {"runtime", "processes", "history", "metrics", "svg"},
     {"arguments", "files", "errors"},
 ]
 LEVEL = {name: len(FLOORS) - position for position, floor in enumerate(FLOORS) for name in floor}

@@ -16,6 +16,7 @@ from scipy.stats import t
 
 from course import plotting
 from course.history import History
+from course.svg import DARK, contrast, on_dark
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -39,28 +40,20 @@ def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
-def contrast(first, second):
-    """The contrast of two colours by the accessibility guidelines (WCAG 2.2): 1 to 21."""
-
-    def luminance(colour):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-        return np.dot([0.2126, 0.7152, 0.0722], linear)
-
-    dark, light = sorted((luminance(first), luminance(second)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_text_and_lines_stand_out_from_the_background():
     assert contrast(plotting.INK, plotting.BACKGROUND) > 7
     assert contrast(plotting.MUTED, plotting.BACKGROUND) > 4.5
     assert all(contrast(colour, plotting.BACKGROUND) > 3 for colour in plotting.OKABE_ITO[:3])
+    assert all(contrast(on_dark(colour.lower()), DARK) > 4.5 for colour in plotting.OKABE_ITO)
 
 
-def test_colours_differ_for_colour_blind_readers():
+@pytest.mark.parametrize("ground", ["light", "dark"])
+def test_colours_differ_for_colour_blind_readers(ground):
     """Simulated by the matrices of Viénot, Brettel and Mollon (1999), in linear light."""
     protanopia = np.array([[0.1120, 0.8853, -0.0005], [0.1126, 0.8897, -0.0001], [0.0045, 0.0000, 1.0019]])
     deuteranopia = np.array([[0.2920, 0.7054, -0.0003], [0.2934, 0.7089, 0.0000], [-0.0210, 0.0256, 1.0000]])
-    linear = np.array([to_rgb(colour) for colour in plotting.OKABE_ITO]) ** 2.2
+    colours = [on_dark(colour.lower()) if ground == "dark" else colour for colour in plotting.OKABE_ITO]
+    linear = np.array([to_rgb(colour) for colour in colours]) ** 2.2
     for matrix in (np.eye(3), protanopia, deuteranopia):
         seen = np.clip(linear @ matrix.T, 0, 1) ** (1 / 2.2)
         distances = np.linalg.norm(seen[:, None] - seen[None], axis=-1)

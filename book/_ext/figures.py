@@ -1,0 +1,30 @@
+"""Figures that follow the theme, and keep a readable size on a phone, where they scroll inside a frame and say so.
+
+The notebooks of the build draw SVGs with a light and a dark face, because it sets COURSE_SVG. The width of such a file
+is handed to the style sheet, which does the rest.
+"""
+
+import os
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from course.svg import framed
+
+
+def frame(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put every SVG with a known width into a frame. The theme gives frames that scroll to the keyboard, too."""
+    for image in list(doctree.findall(nodes.image)):
+        path = Path(app.srcdir) / image["uri"]
+        if app.builder.format == "html" and path.suffix == ".svg":
+            before, after = framed(path.read_text(encoding="utf8"), "|").split("|")
+            image.parent.replace(
+                image, [nodes.raw("", before, format="html"), image, nodes.raw("", after, format="html")]
+            )
+
+
+def setup(app: Sphinx) -> dict:
+    os.environ["COURSE_SVG"] = "1"  # the kernels inherit it; elsewhere notebooks show a PNG, as it suits any page
+    app.connect("doctree-resolved", frame)
+    return {"version": "1", "parallel_read_safe": True}

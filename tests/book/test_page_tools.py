@@ -1,0 +1,200 @@
+"""The tools of a page as the authors' page shows them: folds, questions, moving figures, reading times."""
+
+import io
+import re
+import sys
+
+import pytest
+from book_files import BOOK
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+from test_accessibility import READY, violations
+from test_browser import DARK, LEAST_INK, legible_share, names_of_chapters
+
+sys.path.insert(0, str(BOOK / "_ext"))
+from minutes import seconds, spelled
+
+PROOF, REASON = "the schoolboy Gauss", "the mean of the first and the last"
+OPEN_ALL = "() => document.querySelectorAll('details').forEach(details => details.open = true)"
+REFUSE = """for (const name of ["getItem", "setItem"]) {
+    const known = Storage.prototype[name]
+    Storage.prototype[name] = function (key, value) {
+        if (key.startsWith("questions:")) throw Error("refused")
+        return known.call(this, key, value)
+    }
+}"""
+
+
+@pytest.fixture(params=["with scripts", "without"])
+def either(request, browser, site):
+    """The authors' page, with and without scripts."""
+    context = browser.new_context(java_script_enabled=request.param == "with scripts", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto((site / "authors.html").as_uri())
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def page(browser, site):
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto((site / "authors.html").as_uri())
+    page.wait_for_function(READY)
+    yield page
+    context.close()
+
+
+@pytest.mark.book
+@pytest.mark.browser
+class TestOnThePage:
+    def test_folds_and_choices_open_by_keyboard(self, either):
+        for summary, inside in (("The proof in full", PROOF), ("5000", REASON)):
+            assert not either.locator("details p", has_text=inside).is_visible()
+            either.locator("summary", has_text=summary).first.focus()
+            either.keyboard.press("Enter")
+            either.locator("details p", has_text=inside).wait_for(state="visible")
+
+    def test_all_is_open_on_paper_and_what_moves_stands_still(self, either):
+        either.emulate_media(media="print")
+        assert either.locator(".moving img").is_visible() and not either.get_by_role("slider").is_visible()
+        assert all(either.locator("details p", has_text=text).is_visible() for text in (PROOF, REASON))
+
+    @pytest.mark.parametrize("anchor", ["proof-of-sum", "equation-authors-twice"])
+    def test_a_link_to_what_is_folded_opens_it(self, page, site, anchor):
+        page.locator(f'.bd-article a.reference[href="#{anchor}"]').click()
+        page.locator(f"#{anchor}").wait_for(state="visible")
+        page.goto((site / "index.html").as_uri())
+        page.goto((site / "authors.html").as_uri() + "#" + anchor)
+        page.locator(f"#{anchor}").wait_for(state="visible")
+        page.wait_for_function("scrollY > 100")
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = false)")
+        page.evaluate("dispatchEvent(new Event('hashchange'))")  # for browsers that do not open it by themselves
+        page.locator(f"#{anchor}").wait_for(state="visible")
+
+    def test_a_search_finds_what_is_folded_and_opens_it(self, page, site):
+        page.goto((site / "search.html").as_uri() + "?q=schoolboy")
+        page.locator('#search-results li a[href*="authors.html"]').first.click()
+        page.locator(".highlighted", has_text="schoolboy").wait_for(state="visible")
+
+    def test_answers_are_remembered_where_the_browser_allows_it(self, page):
+        states = "() => [...document.querySelectorAll('.question > details')].map(choice => choice.open)"
+        page.locator(".question summary").nth(1).click()
+        page.reload()
+        page.wait_for_function(f"() => ({states})().join() == 'false,true,false,false'")
+        for damage in ("no JSON", "3", "null", '{"question-x": 7}'):
+            page.evaluate("damage => localStorage.setItem('questions:' + location.pathname, damage)", damage)
+            page.reload()
+            assert page.evaluate(states) == [False] * 4
+        page.add_init_script(REFUSE)
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.reload()
+        page.locator(".question summary").first.click()
+        page.locator("details p", has_text=REASON).wait_for(state="visible")
+        assert not errors
+
+    def test_the_slider_moves_the_figure_and_says_its_value(self, page):
+        page.emulate_media(color_scheme="dark")
+        image, slider = page.locator(".moving img"), page.get_by_role("slider", name="rows")
+        assert slider.get_attribute("aria-valuetext") == "n = 4"
+        still = image.get_attribute("src")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        assert slider.get_attribute("aria-valuetext") == "n = 5"
+        assert image.get_attribute("src") != still
+        page.wait_for_function("() => document.querySelector('.moving img').decode().then(() => true)")
+        assert legible_share(image.screenshot(), DARK) > LEAST_INK
+        page.keyboard.press("ArrowLeft")
+        moved_back = image.evaluate("image => decodeURIComponent(image.getAttribute('src'))")
+        assert moved_back == page.evaluate("still => decodeURIComponent(still)", still)
+
+    @pytest.mark.parametrize("width, scheme", [(1280, "light"), (360, "dark")])
+    def test_axe_finds_nothing_when_all_is_open(self, page, width, scheme):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(OPEN_ALL)
+        assert not violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+    def test_formulas_that_were_folded_are_typeset(self, page):
+        page.evaluate(OPEN_ALL)
+        sizes = page.locator("details mjx-container").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().width)"
+        )
+        assert len(sizes) > 10 and min(sizes) > 4
+
+
+@pytest.mark.book
+def test_a_page_without_a_tool_does_not_carry_it(site):
+    traces = ("highlightSearchWords()", '"questions:"', 'class="moving"')
+    authors, glossary = ((site / f"{name}.html").read_text(encoding="utf8") for name in ("authors", "glossary"))
+    assert [trace in authors for trace in traces] == [True] * 3
+    assert [trace in glossary for trace in traces] == [False] * 3
+
+
+@pytest.mark.book
+@pytest.mark.parametrize("name", names_of_chapters())
+def test_a_chapter_says_both_times(site, name):
+    """Minutes up to a hundred, then hours and halves."""
+    text = (site / f"{name}.html").read_text(encoding="utf8")
+    assert len(re.findall(r"(\d+ minutes|\d+½? hours) (?:to read|with everything)", text)) == 2
+
+
+# --- What the build makes of a page, and what it refuses.
+
+
+def built(folder, text):
+    """The environment of a book of one page, and the warnings of its build."""
+    (folder / "index.md").write_text(text)
+    extensions = ["myst_parser", "sphinx_proof", "folds", "questions", "minutes"]
+    settings = {"extensions": extensions, "myst_enable_extensions": ["dollarmath", "tasklist"]}
+    warnings = io.StringIO()
+    with docutils_namespace():
+        app = Sphinx(folder, None, folder / "out", folder / "trees", "html", settings, status=None, warning=warnings)
+        app.build()
+    return app.env, warnings.getvalue()
+
+
+QUESTION = "# T\n\n```{question}\nWhy?\n\n- [ ] No\n  > reason\n- [x] Yes\n  > reason\n```\n"
+FOLD = "# T\n\n```{prf:proof}\n:class: folded\n\nIdea.\n\nThe rest.\n```\n"
+TIME = "# T\n\n{minutes}`core`\n"
+
+
+@pytest.mark.parametrize(
+    "text, old, new, message",
+    [
+        (QUESTION, "- [ ] No\n  > reason\n", "", "two or more choices"),
+        (QUESTION, "[x]", "[ ]", "one of them right"),
+        (QUESTION, "  > reason\n```", "```", "below it '> reason'"),
+        (QUESTION, "Why?\n", "", "wanted a text"),
+        (FOLD, "\nThe rest.\n", "", "wanted an idea"),
+        (FOLD, "Idea.", "word " * 61, "at most 60 words"),
+        (FOLD, "{prf:proof}\n:class: folded\n\n", "{note}\n:class: folded\n\n- ", "wanted an idea"),
+        (TIME, "core", "deep", "wanted core or all"),
+    ],
+)  # fmt: skip
+def test_the_build_explains_what_is_wrong(tmp_path, text, old, new, message):
+    assert not built(tmp_path, text)[1]
+    assert message in built(tmp_path, text.replace(old, new))[1]
+
+
+@pytest.mark.parametrize(
+    "text, core, whole",
+    [
+        ("# T\n\n" + "word " * 199, 60, 60),
+        ("# T\n\n$x$ and $y$", 20.6, 20.6),
+        ("# T\n\n$$\nx\\\\\ny\n$$", 120.3, 120.3),
+        ("# T\n\n```\none\n\ntwo\n```", 12.3, 12.3),
+        (FOLD.replace("The rest.", "word " * 100), 0.9, 30.9),
+        (QUESTION, 31.2, 32.4),
+    ],
+)
+def test_reading_times_follow_the_rule(tmp_path, text, core, whole):
+    page = built(tmp_path, text)[0].get_doctree("index")
+    assert (seconds(page, "core"), seconds(page, "all")) == pytest.approx((core, whole))
+
+
+def test_times_are_spelled_as_people_say_them():
+    assert [spelled(60 * minutes) for minutes in (1, 43, 99, 100, 170, 240)] == [
+        "5 minutes", "45 minutes", "100 minutes", "1½ hours", "3 hours", "4 hours"]  # fmt: skip
