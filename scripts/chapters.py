@@ -1,4 +1,4 @@
-"""The chapters that there are, and where each of them lies: the same name leads to its page, solution, answers and tests."""
+"""The chapters that there are; one name leads to the page, the solution and the students' notebook of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
