@@ -1,7 +1,8 @@
 """Repair what docutils and the theme write and a screen reader stumbles over.
 
-Three things, each a rule of axe-core: a bibliography carries roles that ARIA has withdrawn; the corner of a table with
-row names is a header that names nothing; the arrows that unfold the table of contents have no name.
+Three things are rules of axe-core: a bibliography carries roles that ARIA has withdrawn; the corner of a table with row
+names is a header that names nothing; the arrows that unfold the table of contents have no name. And every proof and
+every theorem has the same id as the others, to which no link could lead.
 """
 
 import re
@@ -11,6 +12,7 @@ from sphinx.application import Sphinx
 REPAIRS = [
     (re.compile(r'(<div[^>]*class="citation"[^>]*) role="doc-biblioentry"'), r"\1"),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    (re.compile(r' id="proof(?:-content)?"'), ""),
     (re.compile(r'<th class="head[^"]*">\s*(?:<p>\s*</p>)?\s*</th>'), "<td></td>"),
 ]
 NAMELESS = "<summary>"

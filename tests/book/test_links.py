@@ -30,6 +30,7 @@ class Page:
     anchors: set[str] = field(default_factory=set)
     texts: list[str] = field(default_factory=list)
     nameless_images: list[str] = field(default_factory=list)
+    ids_twice: list[str] = field(default_factory=list)
 
 
 class Reader(HTMLParser):
@@ -41,6 +42,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         page, attributes = self.page, {name: value or "" for name, value in attributes}
+        page.ids_twice += [attributes["id"]] if attributes.get("id") in page.anchors else []
         page.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
         page.links += [attributes[name] for name in ("href", "action") if (tag, name) in LINKS and name in attributes]
         if tag == "link" and LOADING_RELATIONS & set(attributes.get("rel", "").split()):
@@ -148,6 +150,9 @@ class TestBuiltPages:
     def test_describe_their_pictures(self, pages):
         assert not {str(path): page.nameless_images for path, page in pages.items() if page.nameless_images}
 
+    def test_use_an_anchor_once(self, pages):
+        assert not {str(path): page.ids_twice for path, page in pages.items() if page.ids_twice}
+
     def test_offer_each_notebook_for_download(self, pages, site):
         for notebook in (path.relative_to(BOOK) for path in sources(BOOK, ".ipynb")):
             page = site / notebook.with_suffix(".html")
@@ -205,3 +210,7 @@ def test_a_link_to_nowhere_is_seen(address, tmp_path):
 def test_a_picture_without_words_is_seen(alt):
     assert read_page(f'<img src="x.png"{alt}>').nameless_images == ["x.png"]
     assert not read_page('<img src="x.png" alt="A rising curve.">').nameless_images
+
+
+def test_an_anchor_that_leads_to_two_places_is_seen():
+    assert read_page('<p id="a"></p><p id="b"></p><p id="a">').ids_twice == ["a"]
