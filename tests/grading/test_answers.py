@@ -227,3 +227,16 @@ def test_a_statement_is_cut_out_by_bytes_with_its_decorators():
 def test_used_names_are_the_global_ones():
     source = "def f(a, b=START):\n    c = [d * a for d in ITEMS]\n    def g():\n        return c + [h(a)]\n    return g"
     assert used_names(source) == {"START", "ITEMS", "h"}
+
+
+def test_an_answer_may_import_what_its_notebook_and_its_chapter_do(put_together, released, solution, submitted):
+    cell_of(submitted, "mean").source = "import higher, soundfile, pandas\n" + ANSWERS["mean"] + "\n    return pandas"
+    submitted.cells[0] = new_code_cell("import pandas")  # what the student adds allows nothing
+    original = nbformat.from_dict(released)
+    original.cells.append(new_code_cell("%matplotlib inline\nimport higher"))
+    assembled = assemble(original, solution, submitted, frozenset({"soundfile"}))
+    line, allowed = cell_of(assembled, "mean").metadata.course.refused
+    assert line == "line 1: imports pandas"
+    assert {"higher", "soundfile", "math"} < set(
+        allowed.removeprefix("an answer to this exercise may import ").split(", ")
+    )
