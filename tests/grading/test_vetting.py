@@ -112,8 +112,8 @@ OWN = {
     "    pass",
     "a comprehension": "f = lambda a: ([vars for vars in a], {vars: 1 for vars in a}, sum(vars for vars in a))\nf([1])",
     "at the top": "y = [vars for vars in [1]] + [dir for dir in [2]]",
-    "of an enclosing function": "def f(vars):\n    class A:\n        own = vars\n    return A, lambda: [vars for _ in [1]]\n"
-    "f(1)[1]()",
+    "of an enclosing function": "def f(vars):\n    class A:\n        own = vars\n"
+    "    return A, lambda: [vars for _ in [1]]\nf(1)[1]()",
     "a capture": "def f(x):\n    match x:\n        case [vars, *help]:\n            return vars, help\nf([1])",
     "a walrus": "def f(x):\n    if (vars := x) or [input := i for i in [1]]:\n        return vars, input\nf(0)",
     "an error": "def f(x):\n    try:\n        1 / 0\n    except Exception as vars:\n        return str(vars)\nf(1)",
