@@ -71,15 +71,14 @@ def parsed(source: str) -> ast.Module:
     """
     too_deep = TooDeep(f"it is nested more than {LEVELS} levels deep")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # which options of Python could turn into errors
+        with warnings.catch_warnings(action="ignore"):  # an option of Python may turn them into errors
             tree = ast.parse(source)
-            nodes: list[ast.AST] = [tree]
-            for _ in range(LEVELS):
-                nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
-            if nodes:
-                raise too_deep
-            compiled(tree)  # finds more, such as a parameter that is global, too
+        nodes: list[ast.AST] = [tree]
+        for _ in range(LEVELS):
+            nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+        if nodes:
+            raise too_deep
+        compiled(tree)  # finds more, such as a parameter that is global, too
     except (RecursionError, MemoryError) as error:
         raise too_deep from error
     return tree
@@ -87,29 +86,27 @@ def parsed(source: str) -> ast.Module:
 
 def compiled(tree: ast.Module) -> CodeType:
     """What the kernel runs, with its asserts."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         return compile(tree, "answer", "exec", dont_inherit=True, optimize=0)
 
 
-Place = tuple[int, int | None]  # line and column; Python may be told to keep no columns
-Lookup = tuple[str, str, Place]
+Lookup = tuple[bool, str, int, int | None]  # Python may be told to keep no columns
 
 
 def global_lookups(statement: ast.stmt) -> Iterator[Lookup]:
-    """What a statement, or a function in it when called, does with global names: LOAD or DELETE, the name, the place.
+    """Each use of a global name by a statement, or by a function in it: is it deleted, name, line and column.
 
     Read from the compiled code, so that Python itself decides what is local: the names of parameters, comprehensions,
-    patterns, enclosing functions. A name that is not there as a global one does not reach the builtin function.
+    patterns, enclosing functions. Only a name that is looked up as a global one can reach the builtin function.
     """
     codes = [compiled(ast.Module([statement], []))]
     for code in codes:  # it grows
         codes += [part for part in code.co_consts if isinstance(part, CodeType)]
         for step in dis.get_instructions(code):
-            kind, _, what = step.opname.partition("_")
-            if step.opcode in dis.hasname and kind in ("LOAD", "DELETE") and not what.endswith(("ATTR", "METHOD")):
-                at = step.positions
-                yield kind, step.argval, (at.lineno or 0, at.col_offset)
+            named = step.opcode in dis.hasname and not step.opname.startswith(("STORE_", "IMPORT_"))
+            if named and not step.opname.endswith(("_ATTR", "_METHOD")):
+                deleted = step.opname.startswith("DELETE_")
+                yield deleted, step.argval, step.positions.lineno or 0, step.positions.col_offset
 
 
 def surely_bound(statement: ast.stmt) -> set[str]:
@@ -143,23 +140,17 @@ def is_inner(name: str) -> bool:
     return name in ATTRIBUTES or (name.startswith("__") and name.endswith("__") and name not in DUNDERS)
 
 
-def wrong_name(name: str) -> str:
-    """What speaks against reading an attribute by its name in a string or a pattern; "" for nothing."""
-    if is_inner(name):
-        return f"uses {name}"
-    return f"uses the private {name}" if name.startswith("_") or name in CALLED_ONLY else ""
+def is_private(name: str) -> bool:
+    """May a string or a pattern not name this attribute?"""
+    return is_inner(name) or name.startswith("_") or name in CALLED_ONLY
 
 
-def wrong_getattr(call: ast.Call) -> str:
-    """What is wrong with a call of getattr; "" for nothing."""
-    name = call.args[1] if len(call.args) > 1 else None
-    known = isinstance(name, ast.Constant) and isinstance(name.value, str)
-    return wrong_name(name.value) if known else "uses getattr with a computed name"
-
-
-def wrong_type(call: ast.Call) -> str:
-    """What is wrong with a call of type; "" for nothing."""
-    return "makes a class with type()" if len(call.args) != 1 or call.keywords else ""
+def is_plain(call: ast.Call) -> bool:
+    """Is it ``type(x)``, or getattr with a constant name that an answer may read?"""
+    if getattr(call.func, "id", None) == "type":
+        return len(call.args) == 1 and not call.keywords
+    name = call.args[1].value if len(call.args) > 1 and isinstance(call.args[1], ast.Constant) else None
+    return isinstance(name, str) and not is_private(name)
 
 
 class _Reader(ast.NodeVisitor):
@@ -168,7 +159,9 @@ class _Reader(ast.NodeVisitor):
         self.allowed = allowed
         self.found: list[tuple[int, str]] = []
         self.not_allowed = False  # is a package imported that is not in `allowed`?
-        self.uses: dict[Place, list[str]] = {}  # of getattr and type, by place: what is wrong, "" for nothing
+        # Where getattr and type stand. In f-strings before Python 3.12 several names may seem to have one place.
+        self.plain: set[tuple[int, int]] = set()
+        self.not_plain: set[tuple[int, int]] = set()
 
     def object_to(self, node: ast.AST, reason: str) -> None:
         self.found.append((getattr(node, "lineno", 0), reason))
@@ -186,8 +179,10 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             self.check_name(node, alias.name)
             self.check_load(node, (node.module or "").split(".")[0], alias.name)
-            if alias.name in CALLED_ONLY and (alias.asname or alias.name != "wraps"):
+            if alias.name == "wraps" and alias.asname:
                 self.object_to(node, f"renames {alias.name}")
+            if alias.name in NAMES - {"compile"} | BUILTINS_CALLED_ONLY:  # re.compile is honest, and harmless
+                self.object_to(node, f"uses {alias.name}")
 
     def check_import(self, node: ast.AST, module: str) -> None:
         first, *rest = module.split(".")
@@ -207,29 +202,23 @@ class _Reader(ast.NodeVisitor):
         inner = node.id != "__name__" and node.id.startswith("__") and node.id.endswith("__")
         if inner:
             self.object_to(node, f"uses {node.id}")
-        if node.id in CALLED_ONLY and isinstance(node.ctx, ast.Load):  # plain calls do not come here
-            reason = f"uses {node.id} otherwise than in a plain call"
-            if node.id in BUILTINS_CALLED_ONLY:
-                self.note_use(node, reason)
-            else:
-                self.object_to(node, reason)
-
-    def note_use(self, node: ast.Name, reason: str) -> None:
-        """Several names may have one place: before Python 3.12, those in f-strings are not where they seem to be."""
-        self.uses.setdefault((node.lineno, node.col_offset), []).append(reason)
+        if node.id in BUILTINS_CALLED_ONLY:  # plain calls do not come here
+            self.not_plain.add((node.lineno, node.col_offset))
+        if node.id == "wraps" and isinstance(node.ctx, ast.Load):
+            self.object_to(node, "uses wraps otherwise than in a plain call")
 
     def check_globals(self, lookups: list[tuple[ast.stmt, list[Lookup]]]) -> None:
         """Find the builtin functions that the statements of an answer use, after they have been visited."""
-        own: set[str] = set()  # names that the statements so far have made the answer's own; nothing may unbind them
+        own: set[str] = set()  # what the statements so far have bound for good: nothing may delete these names
         for statement, looked_up in lookups:
-            for kind, name, place in looked_up:
-                if name not in NAMES | BUILTINS_CALLED_ONLY or (kind == "LOAD" and name in own):
+            for deleted, name, line, column in looked_up:
+                if name not in NAMES | BUILTINS_CALLED_ONLY or (name in own and not deleted):
                     continue
-                reasons = [f"uses {name}"]
-                if kind == "LOAD" and name in BUILTINS_CALLED_ONLY:
-                    reasons = self.uses.get(place, [f"uses {name} otherwise than in a plain call"])
-                self.found += [(place[0], reason) for reason in reasons if reason]
-            own |= surely_bound(statement)
+                if name in NAMES or deleted:
+                    self.found.append((line, f"uses {name}"))
+                elif (line, column) not in self.plain - self.not_plain:
+                    self.found.append((line, f"uses {name} otherwise than in a plain call"))
+            own |= surely_bound(statement) - self.foreign if "*" not in self.foreign else set()
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         root = root_of(node)
@@ -261,7 +250,7 @@ class _Reader(ast.NodeVisitor):
         function = node.func
         name = getattr(function, "id", None) or getattr(function, "attr", None)
         if isinstance(function, ast.Name) and name in BUILTINS_CALLED_ONLY:
-            self.note_use(function, wrong_getattr(node) if name == "getattr" else wrong_type(node))
+            (self.plain if is_plain(node) else self.not_plain).add((function.lineno, function.col_offset))
             self.read_arguments(node)
         elif name == "wraps" and len(node.args) == 1 and not node.keywords:
             if isinstance(function, ast.Attribute):
@@ -276,8 +265,8 @@ class _Reader(ast.NodeVisitor):
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         """``case object(gi_frame=f)`` reads an attribute, too."""
-        for reason in filter(None, map(wrong_name, node.kwd_attrs)):
-            self.object_to(node, reason)
+        for name in filter(is_private, node.kwd_attrs):
+            self.object_to(node, f"uses the private {name}")
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -317,7 +306,7 @@ def objections(source: str, provided: frozenset[str] = frozenset(), allowed: fro
     except SyntaxError as error:  # in an annotation, under `from __future__ import annotations`
         return [f"line {error.lineno}: {error.msg}"]
     # A parameter may be called like something provided, where the answer does not use that.
-    used = {name for _, looked_up in lookups for _, name, _ in looked_up}
+    used = {name for _, looked_up in lookups for _, name, *_ in looked_up}
     reader = _Reader(imported_names(tree) | (used & (provided | {"torch", "np", "numpy"})), allowed)
     reader.visit(tree)
     reader.check_globals(lookups)

@@ -177,7 +177,8 @@ def test_the_builtin_is_found_behind_a_name_that_seems_the_answers_own(source):
         "getattr = getattr\ngetattr(1, 'gi_frame')",
         "def f(x, g=getattr, getattr=1):\n    return g(x, 'gi_frame')",
         "class A:\n    type = type",
-        "def f(x):\n    from m import getattr\n    return getattr(x, y)",
+        "def f(x):\n    from torch import getattr\n    return getattr(x, y)",
+        "getattr = 1\nfrom torch import *\ndef f(x):\n    return getattr(x, y)",
         'f"""{type(1)\n}{[type][0]}"""',
         "from functools import singledispatch\n@singledispatch\ndef f(x):\n    pass\n@f.register\n"
         "def _(x: \"exec('1')\"):\n    pass",
