@@ -159,7 +159,7 @@ class _Reader(ast.NodeVisitor):
         self.allowed = allowed
         self.found: list[tuple[int, str]] = []
         self.not_allowed = False  # is a package imported that is not in `allowed`?
-        # Where getattr and type stand. In f-strings before Python 3.12 several names may seem to have one place.
+        # Where getattr and type stand. Before Python 3.12, a name in an f-string may seem to stand where another is.
         self.plain: set[tuple[int, int]] = set()
         self.not_plain: set[tuple[int, int]] = set()
 
@@ -218,7 +218,7 @@ class _Reader(ast.NodeVisitor):
                     self.found.append((line, f"uses {name}"))
                 elif (line, column) not in self.plain - self.not_plain:
                     self.found.append((line, f"uses {name} otherwise than in a plain call"))
-            own |= surely_bound(statement) - self.foreign if "*" not in self.foreign else set()
+            own |= surely_bound(statement) if "*" not in self.foreign else set()
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         root = root_of(node)
