@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
 from .harmless import harmless_attachments, harmless_text
-from .vetting import imported_names, objections, parsed
+from .vetting import IMPORTS, imported_names, objections, packages, parsed
 
 BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 
@@ -280,15 +280,25 @@ def given_names(released: NotebookNode) -> tuple[set[str], frozenset[str]]:
     return names | fixed, frozenset(fixed)
 
 
-def assemble(released: NotebookNode, solution: NotebookNode, submitted: NotebookNode) -> NotebookNode:
+def packages_of(notebook: NotebookNode) -> frozenset[str]:
+    """The packages that a notebook of the course imports."""
+    sources = [plain_python(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    return frozenset(name for source in sources for _, part in parsable_parts(source) for name in packages(part))
+
+
+def assemble(
+    released: NotebookNode, solution: NotebookNode, submitted: NotebookNode, of_chapter: frozenset[str] = frozenset()
+) -> NotebookNode:
     """The original notebook with the student's answers in it.
 
+    The answers may import what the original notebook imports, the packages `of_chapter`, and what every answer may.
     The cells to fill in carry in their metadata, under ``course``: `names` (what to take over from the answer),
     `alternative` (a second definition found in the submission, or None) and `refused` (why the answer is not run).
     """
     notebook = nbformat.from_dict(released)
     submission = Submission(submitted)
     given, fixed = given_names(released)
+    allowed = IMPORTS | packages_of(released) | of_chapter
     every_task = tasks(released, solution)
     asked = {name for task in every_task for name in task.names}
     loaded: dict[str, str] = {}  # the student's helpers that an earlier cell has loaded already
@@ -302,7 +312,7 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
         if not task.names:
             text = "\n\n".join(part.source.strip() for part in cells_between(released, submitted, task.position))
             cell.source = plain_python(text) if text else cell.source
-            refused = objections(cell.source, fixed) if text else []
+            refused = objections(cell.source, fixed, allowed) if text else []
             cell.metadata["course"] = {"names": [], "alternative": None, "refused": refused}
             continue
         stubs = {statement.shape for statement in statements(cell.source)}
@@ -312,11 +322,11 @@ def assemble(released: NotebookNode, solution: NotebookNode, submitted: Notebook
         unreadable = next(filter(None, (submission.unreadable(name) for name in found if not found[name])), None)
         # An answer that Python cannot read is run as it is: the error message is what its author needs.
         source = unreadable or render(first)
-        refused = objections(source, fixed)
+        refused = objections(source, fixed, allowed)
         if source:
             cell.source = source
         other = unreadable or render(last)
-        alternative = other if other != source and not objections(other, fixed) else None
+        alternative = other if other != source and not objections(other, fixed, allowed) else None
         cell.metadata["course"] = {"names": list(task.names), "alternative": alternative, "refused": refused}
         if not refused and not unreadable:
             loaded.update({name: part.source for part in first for name in part.names})

@@ -158,6 +158,7 @@ class Guard:
         filename = f"<answer {self.answers}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
         tree = ast.parse(source, filename)
+        compile(tree, filename, "exec")  # of what cannot be compiled, and so was not checked, not even a part is run
         last = tree.body.pop() if not names and tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(compile(tree, filename, "exec"), self.space)
         if last is not None:  # an open experiment may end with a value to show

@@ -59,6 +59,10 @@ class Course:
     def solution(self, chapter: Chapter) -> Path:
         return self.root / "solutions" / chapter.file
 
+    def page(self, chapter: Chapter) -> Path:
+        """The chapter in the book."""
+        return self.root / "book" / chapter.file
+
     def released(self, chapter: Chapter) -> Path:
         """The student's notebook as the gradebook knows it."""
         return self.grading / "release" / chapter.file

@@ -6,6 +6,7 @@ last step and happens at once; what was under way is graded anew.
 
 import ctypes
 import fcntl
+import functools
 import json
 import os
 import signal
@@ -24,11 +25,12 @@ from traitlets.config import Config
 
 from course.files import write_json, write_whole
 
-from .answers import assemble
+from .answers import assemble, packages_of
 from .layout import Chapter, Course, GradingError, configure, digest
 from .release import convert, nbgrader_ready
 from .sandbox import Limits
 from .submissions import Unreadable, one_line, read
+from .vetting import packages
 
 GRADER = [
     Path(__file__).with_name(f"{name}.py")
@@ -54,9 +56,21 @@ class Record:
     notes: list[str] = field(default_factory=list)
 
 
+@functools.cache  # asked for every submission
+def packages_of_chapter(course: Course, chapter: Chapter) -> frozenset[str]:
+    """The packages that the chapter imports: its page in the book, and the module of its name in this package."""
+    page, module = course.page(chapter), Path(__file__).parents[1] / chapter.part / f"{chapter.name}.py"
+    of_page = packages_of(read(page)) if page.exists() else frozenset()
+    return of_page | (packages(module.read_text(encoding="utf8")) if module.exists() else frozenset())
+
+
 def key_of(course: Course, student: str, chapter: Chapter) -> str:
-    """Changes when the submission, the solution or the grader changes: then it must be graded again."""
-    return digest(course.of_student("collected", student, chapter), course.solution(chapter), *GRADER)
+    """Changes when the submission, the solution or the grader changes: then it must be graded again.
+
+    So it does when the chapter begins or ceases to import a package, which answers may import, too.
+    """
+    files = digest(course.of_student("collected", student, chapter), course.solution(chapter), *GRADER)
+    return " ".join([files, *sorted(packages_of_chapter(course, chapter))])
 
 
 def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
@@ -119,7 +133,7 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
         record.key = key_of(course, student, chapter)
         submitted = read(course.of_student("collected", student, chapter))
         released, solution = read(course.released(chapter)), read(course.solution(chapter))
-        assembled = assemble(released, solution, submitted)
+        assembled = assemble(released, solution, submitted, packages_of_chapter(course, chapter))
         write_whole(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
         record.notes, record.lost = autograde(course, student, chapter, limits, sandboxed)
         record.score, record.max_score, waiting = scores(course, student, chapter)

@@ -35,7 +35,7 @@ def adapt(
     Args:
         model: any module without state of its own (see *Raises*).
         params: the starting point :math:`\theta`, by name; parameters not named keep the module's values.
-        x, y: the support set, ``[n, ...]`` and ``[n, ...]``.
+        x, y: inputs and targets of the support set, ``[n, ...]`` and ``[n, ...]``.
         loss: maps predictions and targets to a scalar.
         lr: the inner learning rate :math:`\alpha`: a number, or a number or tensor for each parameter that is to be
             adapted, by name. A tensor is multiplied with the gradient, so it has one entry or broadcasts to it.
@@ -94,10 +94,11 @@ def require_adaptable(model: nn.Module, params: Params, lr: Rates, steps: int) -
     if steps < 0:
         raise ValueError(f"the number of inner steps must be at least 0, got {steps}")
     own, rates = dict(model.named_parameters(remove_duplicate=False)), rates_by_name(lr, params)
-    for what, given, known, owner in (("params", params, own, type(model).__name__), ("lr", rates, params, "params")):
+    for what, given, known in (("params", params, own), ("lr", rates, params)):
         if not given or not given.keys() <= known.keys():
-            wrong = sorted(given.keys() - known.keys()) or "none"
-            raise ValueError(f"{what} must name parameters of the {owner}, got {wrong}; it has {sorted(known)}")
+            names, owner = sorted(given.keys() - known.keys()), type(model).__name__ if known is own else "params"
+            problem = f"names {names}, which {owner} does not have" if names else "is empty"
+            raise ValueError(f"{what} {problem}: name one or more of {sorted(known)}")
     for name, rate in learnable(rates).items():
         shape = params[name].shape
         if rate.dim() > len(shape) or any(n not in (1, m) for n, m in zip(rate.shape[::-1], shape[::-1], strict=False)):

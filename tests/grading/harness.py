@@ -18,9 +18,11 @@ from pathlib import Path
 
 import nbformat
 
+from course.grading import layout
 from course.grading.answers import assemble, grade_id, plain_python, tasks
 from course.grading.execute import ANSWER, SETUP, TEST, kind_of
 from course.grading.guard import GUARD
+from course.grading.run import packages_of_chapter
 from course.grading.submissions import read
 
 SECONDS = 60  # for one cell, or one statement of a visible test
@@ -31,6 +33,8 @@ class Chapter:
 
     def __init__(self, solution: Path, released: Path):
         self.solution, self.released = read(solution), read(released)
+        chapter = layout.Chapter(solution.parent.name, solution.stem)
+        self.packages = packages_of_chapter(layout.Course.at(solution.parents[2]), chapter)
         self.tasks = tasks(self.released, self.solution)
         self.sources = {grade_id(cell): cell.source for cell in self.solution.cells if grade_id(cell)}
         self.start = {"__name__": "__main__", "display": print}
@@ -55,7 +59,7 @@ class Chapter:
         self, answers: dict[str, str], solved: bool = True, only: str | None = None
     ) -> dict[str, tuple[str, str]]:
         """What each test cell says. `only`: the tests of the task that asks for that name."""
-        assembled = assemble(self.released, self.solution, self.submitted(answers, solved))
+        assembled = assemble(self.released, self.solution, self.submitted(answers, solved), self.packages)
         asked = [task for task in self.tasks if only is None or only in task.names]
         wanted = {test for task in asked for test in task.tests}
         end = max(i for i, cell in enumerate(assembled.cells) if grade_id(cell) in wanted) + 1

@@ -5,7 +5,10 @@ import pytest
 from fixture_course import ANSWERS, submission
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from course.files import write_whole
 from course.grading.answers import assemble, grade_id, parsable_parts, statements, tasks, used_names
+from course.grading.layout import Chapter
+from course.grading.run import key_of, packages_of_chapter
 
 
 def cell_of(notebook, name):
@@ -227,3 +230,30 @@ def test_a_statement_is_cut_out_by_bytes_with_its_decorators():
 def test_used_names_are_the_global_ones():
     source = "def f(a, b=START):\n    c = [d * a for d in ITEMS]\n    def g():\n        return c + [h(a)]\n    return g"
     assert used_names(source) == {"START", "ITEMS", "h"}
+
+
+def test_an_answer_may_import_what_its_notebook_and_its_chapter_do(put_together, released, solution, submitted):
+    cell_of(submitted, "mean").source = "import higher, soundfile, pandas\n" + ANSWERS["mean"] + "\n    return pandas"
+    submitted.cells[0] = new_code_cell("import pandas")  # what the student adds allows nothing
+    original = nbformat.from_dict(released)
+    original.cells.append(new_code_cell("%matplotlib inline\nimport higher"))
+    assembled = assemble(original, solution, submitted, frozenset({"soundfile"}))
+    line, allowed = cell_of(assembled, "mean").metadata.course.refused
+    assert line == "line 1: imports pandas"
+    assert {"higher", "soundfile", "math"} < set(
+        allowed.removeprefix("an answer to this exercise may import ").split(", ")
+    )
+
+
+def test_a_chapter_opens_its_packages_and_is_graded_again_when_they_change(course, chapter, released):
+    write_whole(course.of_student("collected", "ada", chapter), nbformat.writes(released))
+    before = key_of(course, "ada", chapter)
+    for text, opened in [("# A page without code", set()), ("%time 1\nimport os, soundfile", {"soundfile"})]:
+        write_whole(course.page(chapter), nbformat.writes(new_notebook(cells=[new_code_cell(text)])))
+        packages_of_chapter.cache_clear()
+        assert packages_of_chapter(course, chapter) == opened
+        assert (key_of(course, "ada", chapter) == before) is (not opened)
+
+
+def test_the_module_of_a_chapter_opens_its_packages_too(course):
+    assert packages_of_chapter(course, Chapter("crossmodal", "cca")) == {"course", "numpy", "scipy", "torch"}

@@ -58,7 +58,13 @@ def test_running_averages_would_mix_the_tasks(model):
 
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"0.wieght": normal(6, 2)}, r"\['0.wieght'\]; it has \['0.bias', '0.weight'"), ({}, "got none")],
+    [
+        (
+            {"0.wieght": normal(6, 2)},
+            r"params names \['0.wieght'\], which Sequential does not have: name one or more of \['0.bias'",
+        ),
+        ({}, r"params is empty: name one or more of \['0.bias', '0.weight'"),
+    ],
 )
 def test_parameters_must_be_those_of_the_model(params, message):
     refused(message, mlp(2, 1), params)
@@ -67,8 +73,8 @@ def test_parameters_must_be_those_of_the_model(params, message):
 @pytest.mark.parametrize(
     ("lr", "message"),
     [
-        ({"0.wieght": 0.1}, r"lr must name parameters of the params, got \['0.wieght'\]; it has \['0.bias'"),
-        ({}, "got none"),
+        ({"0.wieght": 0.1}, r"lr names \['0.wieght'\], which params does not have: name one or more of \['0.bias'"),
+        ({}, r"lr is empty: name one or more of \['0.bias', '0.weight'"),
         ({"0.weight": normal(6, 3)}, r"the rate of '0.weight' has shape \[6, 3\], which does not fit \[6, 2\]"),
         ({"0.bias": normal(1, 6)}, r"'0.bias' has shape \[1, 6\], which does not fit \[6\]"),
     ],
