@@ -232,7 +232,8 @@ def wanted() -> dict[Path, str]:
         (BOOK / "index.md", "chapters", available(there)),
         (BOOK / "index.md", "exercises", exercise_links(there)),
         (BOOK / "_toc.yml", "chapters", toc_parts()),
-        (BOOK / "_toc.yml", "exercises", lines(f"      - file: exercises/{c.name}" for c in there if c.solution.exists())),
+        (BOOK / "_toc.yml", "exercises", lines(
+            f"      - file: exercises/{each.name}" for each in there if each.solution.exists())),
         (BOOK / "_toc.yml", "modules", lines(f"          - file: api/{name}" for name in sorted(pages))),
         (BOOK / "api" / "index.md", "modules", "| module | is |\n|---|---|\n" + lines(
             f"| {{py:mod}}`course.{name}` | {summary(paths[0])} |" for name, paths in sorted(pages.items()))),
@@ -261,9 +262,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     texts = wanted()
     problems = [
-        f"{path.relative_to(ROOT)} describes nothing that is in course/; remove it with: git rm {path.relative_to(ROOT)}"
+        f"{path.relative_to(ROOT)} describes nothing that is in course/; remove it with git rm"
         for path in sorted((BOOK / "api").rglob("*.md"))
-        if path not in texts and path != BOOK / "api" / "index.md"
+        if path not in texts
     ]
     for path, text in texts.items():
         if path.exists() and path.read_text(encoding="utf8") == text:
