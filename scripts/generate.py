@@ -12,6 +12,7 @@ import argparse
 import ast
 import re
 import sys
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def rooms() -> dict[str, list[Path]]:
     return found
 
 
+@cache
 def ancestors() -> set[str]:
     """The classes of `course` from which another one may inherit a public method."""
     nodes = [node for path in sources() for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))]
@@ -176,7 +178,8 @@ def automodule(path: Path, parents: set[str]) -> str:
     """The directive that describes a module; a class is shown with what it inherits from another one of `course`."""
     body = ast.parse(path.read_text(encoding="utf8")).body
     bases = {ast.unparse(base) for node in body if isinstance(node, ast.ClassDef) for base in node.bases}
-    options = ["   :members:"] if len(body) > 1 else []
+    defines = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body)  # not what it only imports
+    options = ["   :members:"] if defines else []
     if bases & parents:
         options += ["   :show-inheritance:", "   :inherited-members: BaseException, Module"]
     return lines(["```{eval-rst}", f".. automodule:: {module_name(path)}", *options, "```"])

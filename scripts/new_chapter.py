@@ -23,7 +23,7 @@ from myst_nb.core.read import read_myst_markdown_notebook
 from course.files import write_whole
 
 TEMPLATES = Path(__file__).resolve().with_suffix("")
-COPIED = ("book", "course", "solutions", "tests", "scripts", "benchmarks", "README.md")
+COPIED = ("book", "course", "solutions", "tests", "scripts", "benchmarks", "README.md", "pyproject.toml")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.partial")
 
 
@@ -91,13 +91,22 @@ def run(checkout: Path, script: str, *arguments: str) -> None:
         refuse(f"nothing was written: {script} failed.\n{done.stderr}")
 
 
+def copy(checkout: Path) -> None:
+    """Copy what the scripts read and write."""
+    for each in COPIED:
+        (checkout / each).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / each).is_dir():
+            shutil.copytree(ROOT / each, checkout / each, ignore=LEFT_OUT)
+        else:
+            shutil.copy(ROOT / each, checkout / each)
+
+
 def prepare(checkout: Path, name: str, part: Part) -> None:
     """Write the chapter into a copy of the checkout, and everything that follows from it."""
     planned = {chapter.name: chapter for chapter in part.chapters}
     chapter = planned.get(name, Chapter(name, name.partition("/")[2].replace("_", " ").capitalize()))
     if name not in planned:
-        copy = checkout / LIST.relative_to(ROOT)
-        copy.write_text(listed(copy.read_text(encoding="utf8"), part, chapter), encoding="utf8")
+        write_whole(checkout / LIST.relative_to(ROOT), listed(LIST.read_text(encoding="utf8"), part, chapter))
     package = checkout / "course" / part.folder / "__init__.py"
     if not package.exists():
         write_whole(package, f'"""The chapters of the part “{part.caption}”, as code."""\n')
@@ -139,12 +148,7 @@ def main(name: str) -> None:
     part = require_new(name)
     with tempfile.TemporaryDirectory(prefix="chapter-") as folder:
         checkout = Path(folder).resolve() / "checkout"
-        for each in COPIED:
-            source = ROOT / each
-            if source.is_dir():
-                shutil.copytree(source, checkout / each, ignore=LEFT_OUT)
-            else:
-                shutil.copy(source, checkout / each)
+        copy(checkout)
         prepare(checkout, name, part)
         take_over(checkout, differences(checkout))
     print(f"Replace what is marked “To write:”, and look at the page: make chapter NAME={name}")

@@ -1,4 +1,7 @@
-"""Answers to the exercises on SHORT: mistakes, which must earn nothing, and other right ways, which must not lose."""
+"""Answers to the exercises on SHORT.
+
+Mistakes must earn nothing, and other right ways must not lose.
+"""
 
 WRONG = {
     "spread": {
