@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import notebooks
 from chapters import LIST, ROOT, Chapter, Part, parts
@@ -27,7 +28,7 @@ COPIED = ("book", "course", "solutions", "tests", "scripts", "benchmarks", "READ
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.partial")
 
 
-def refuse(reason: str) -> None:
+def refuse(reason: str) -> NoReturn:
     sys.exit(f"make: {reason}")
 
 
