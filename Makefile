@@ -16,8 +16,10 @@ SECONDS ?= 540
 DEVICE ?= cuda
 PRESET ?= full
 FOR ?=
+# Of a chapter, with its part.
+NAME ?=
 
-.PHONY: help env book serve lab exercises test lint unit notebooks bench gpu gpu-pack clean
+.PHONY: help env book serve lab exercises generate new-chapter test lint unit notebooks bench gpu gpu-pack clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -41,6 +43,12 @@ lab: env         ## open the exercises in JupyterLab: your own copies, in work/
 exercises: env   ## write book/exercises from solutions/
 	@$(BIN)/python scripts/exercises.py $(if $(FORCE),--force)
 
+generate: env    ## write the lists that follow from book/chapters.toml and from course/
+	@$(BIN)/python scripts/generate.py
+
+new-chapter: env ## lay out an empty chapter that passes every check: make new-chapter NAME=crossmodal/fusion
+	@$(BIN)/python scripts/new_chapter.py "$(NAME)"
+
 test: env        ## every check: style, book, units, exercises, grading, notebooks
 	@$(MAKE) --no-print-directory lint
 	@rm -rf _build
@@ -52,6 +60,7 @@ lint: env
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python scripts/notebooks.py check $$(find book solutions -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
+	@$(BIN)/python scripts/generate.py --check
 	@$(BIN)/python scripts/exercises.py --check
 
 unit: env
@@ -63,7 +72,8 @@ notebooks: env
 		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 book solutions
 
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
-	@for name in cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
+	@for file in $$(grep -l '^    main(' benchmarks/*.py); do \
+		$(BIN)/python $$file --output book/results/bench-$$(basename $$file .py).json || exit 1; done
 
 # Not from `env`: a machine that is lent has its own PyTorch and, as a rule, no network.
 gpu:             ## all that needs a GPU, for 540 s; call again to go on: make gpu OUT=folder SECONDS=540

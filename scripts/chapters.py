@@ -1,22 +1,37 @@
-"""The chapters that there are; one name leads to the page, the solution and the students' notebook of each."""
+"""The list of chapters, `book/chapters.toml`, and what follows from it: one name leads to all files of a chapter."""
 
+import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).resolve().parent.parent
+LIST = ROOT / "book" / "chapters.toml"
+TO_WRITE = "To write:"  # what a page holds until everything in it is written
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter of the book by its name, ``crossmodal/cca``, or ``practice`` for one without a part."""
+    """A chapter of the book by its name, ``crossmodal/cca``, or ``practice`` for one without a part.
+
+    Attributes:
+        name: the way to its files, in every folder.
+        short: its name on the map and in lists.
+        says: what follows its title on the landing page.
+    """
 
     name: str
+    short: str = ""
+    says: str = ""
 
     @property
     def page(self) -> Path:
         return ROOT / "book" / f"{self.name}.ipynb"
+
+    @property
+    def module(self) -> Path:
+        """What it teaches, as code; the chapters outside the parts have none."""
+        return ROOT / "course" / f"{self.name}.py"
 
     @property
     def solution(self) -> Path:
@@ -27,8 +42,50 @@ class Chapter:
     def exercise(self) -> Path:
         return ROOT / "book" / "exercises" / f"{self.name}.ipynb"
 
+    @property
+    def title(self) -> str:
+        """The first heading of its page."""
+        return source(cells(self.page)[0]).splitlines()[0].removeprefix("# ")
+
+    @property
+    def draft(self) -> bool:
+        """Is something on its page still to write?"""
+        return any(TO_WRITE in source(cell) for cell in cells(self.page))
+
+    @property
+    def tasks(self) -> int:
+        """How many coding tasks its exercises have, those apart that a person grades."""
+        marks = [cell["metadata"].get("nbgrader", {}) for cell in cells(self.solution)]
+        return sum(mark.get("solution", False) and not mark["grade"] for mark in marks)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the book: its caption, its folder (empty: none), and its chapters, also those to come."""
+
+    caption: str
+    folder: str
+    chapters: tuple[Chapter, ...]
+
+
+def cells(notebook: Path) -> list[dict]:
+    return json.loads(notebook.read_text(encoding="utf8"))["cells"]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def parts() -> list[Part]:
+    """The parts of the book in reading order."""
+    found = []
+    for part in tomllib.loads(LIST.read_text(encoding="utf8"))["parts"]:
+        prefix = f"{part['folder']}/" if part["folder"] else ""
+        listed = [Chapter(**entry | {"name": prefix + entry["name"]}) for entry in part["chapters"]]
+        found.append(Part(part["caption"], part["folder"], tuple(listed)))
+    return found
+
 
 def chapters() -> list[Chapter]:
-    """All chapters in reading order."""
-    parts = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf8"))["parts"]
-    return [Chapter(each["file"]) for part in parts if part.get("numbered") for each in part["chapters"]]
+    """The chapters that are there, in reading order."""
+    return [chapter for part in parts() for chapter in part.chapters if chapter.page.exists()]

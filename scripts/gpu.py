@@ -31,11 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # `course` need not be installed
 
 from course.files import write_json, write_whole  # noqa: E402
+from course.reproduce import RECIPES  # noqa: E402
 
 PACK = ROOT / "gpu"
 KEPT = ROOT / "runs" / "gpu"
 ARCHIVE, PART = "kept.tar.gz", 15 * 2**20  # bytes of a part
-RECIPES = {"mnist-cca": "mnist", "omniglot-maml": "omniglot"}  # the shortest first, each with its data set
 NEEDS = {"tests": ("pytest", "pytest-timeout", "hypothesis"), "mnist-cca": ("scikit-learn",)}
 SPARE = 0.03  # of the time: for ending what runs, and for the archive
 GRACE = 5  # seconds between SIGTERM and SIGKILL

@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 
 from course.data.location import PART, locate
 from course.data.sets import DataError
-from gpu import PACK, RECIPES, ROOT
+from course.reproduce import RECIPES
+from gpu import PACK, ROOT
 
 # What a machine with PyTorch is expected to have, with all that these packages need themselves.
 THERE = (
@@ -61,7 +62,7 @@ def main() -> None:
     for part in ("wheels", "data", "site"):
         shutil.rmtree(PACK / part, ignore_errors=True)
     download(PACK / "wheels", options.python)
-    for name in sorted(set(RECIPES.values())):
+    for name in sorted({listed.data for listed in RECIPES.values()}):
         try:
             shutil.copytree(locate(name), PACK / "data" / name, ignore=shutil.ignore_patterns(".*", f"*{PART}"))
         except DataError as error:

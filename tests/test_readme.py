@@ -40,6 +40,13 @@ def test_the_chapters_are_found():
     assert len(re.findall(r"\(book/(?!exercises)\S+\.ipynb\)", README)) >= 3
 
 
+def test_the_time_of_a_recipe_is_that_of_the_stored_results():
+    [(least, most)] = re.findall(r"a recipe with its quick preset \| (\d+) to (\d+) min", README)
+    files = sorted((ROOT / "book" / "results").glob("*-quick.json"))
+    minutes = [round(json.loads(path.read_text(encoding="utf8"))["seconds"] / 60) for path in files]
+    assert (min(minutes), max(minutes)) == (int(least), int(most))
+
+
 def test_the_answer_about_presets_is_true():
     """The questions and answers say that a long run is still to come: until its result lies beside the others."""
     answers = " ".join((ROOT / "book" / "faq.md").read_text(encoding="utf8").split())

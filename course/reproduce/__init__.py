@@ -1,18 +1,31 @@
 """Recipes of published tables. Each writes a result file that the book shows beside the paper's numbers."""
 
 import pkgutil
+from typing import NamedTuple
 
 from course.errors import CourseError
 
-# A recipe's class is imported when it is run, so that `course reproduce --help` need not wait for torch.
+
+class Listed(NamedTuple):
+    """What is known of a recipe before it is run: its class as ``module:class``, its data set, what its table shows."""
+
+    path: str
+    data: str
+    title: str
+
+
+# A recipe's class is imported when it is run, so that `course reproduce --help` need not wait for torch. The shortest
+# come first: in this order `make gpu` runs them.
 RECIPES = {
-    "omniglot-maml": (
-        "course.reproduce.omniglot_maml:OmniglotMAML",
-        "5-way and 20-way 1-shot accuracy of MAML on Omniglot (Finn et al., 2017, Table 1)",
-    ),
-    "mnist-cca": (
+    "mnist-cca": Listed(
         "course.reproduce.mnist_cca:MnistCCA",
+        "mnist",
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
+    ),
+    "omniglot-maml": Listed(
+        "course.reproduce.omniglot_maml:OmniglotMAML",
+        "omniglot",
+        "5-way and 20-way 1-shot accuracy of MAML on Omniglot (Finn et al., 2017, Table 1)",
     ),
 }
 
@@ -28,4 +41,4 @@ def require_recipe(name: str) -> None:
 def recipe_class(name: str) -> type:
     """The :class:`~course.reproduce.runner.Recipe` of this name; a CourseError if there is none."""
     require_recipe(name)
-    return pkgutil.resolve_name(RECIPES[name][0])
+    return pkgutil.resolve_name(RECIPES[name].path)

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
 def add_parser(subparsers) -> None:
     """Register ``course reproduce``."""
-    recipes = "\n".join(f"  {name:15} {title}" for name, (_, title) in RECIPES.items())
+    recipes = "\n".join(f"  {name:15} {listed.title}" for name, listed in RECIPES.items())
     parser = subparsers.add_parser(
         "reproduce",
         help="run the recipe of a published table",

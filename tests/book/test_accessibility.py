@@ -13,7 +13,7 @@ KNOWN = {("region", ".sidebar-primary-items__start")}
 # Formulas, code and the sidebar are alike on every page, and most of axe's work: the WHOLE pages stand for them.
 LEAVE_OUT = """() => document.querySelectorAll('mjx-container, .highlight, #pst-primary-sidebar')
     .forEach(element => element.replaceChildren())"""
-WHOLE = {"index.html", "data.html", "api/crossmodal/cca.html", "api/grading/index.html", "_modules/course/runtime.html"}
+WHOLE = {"index.html", "data.html", "api/crossmodal.html", "api/grading.html", "_modules/course/runtime.html"}
 READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then(() => true) : true"
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # pages from files may not fetch their style sheets again
 CONTRAST = {"runOnly": ["color-contrast"]}
@@ -48,7 +48,7 @@ def page(browser) -> Iterator:
 def found(site, page) -> dict[str, dict[str, list[str]]]:
     """The violations of every page: all rules in light, and the contrasts once more in dark.
 
-    The colours of an API page are those of the whole ones; measuring them on all fifty would take a minute more.
+    The colours of an API page are those of the whole ones; measuring them on all of them would take a minute more.
     """
     names = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     found = {"light": {}, "dark": {}}

@@ -1,20 +1,29 @@
 """The book's generated tables of benchmarks show what the files hold, and say what has not been run."""
 
 import json
+import re
 import sys
 
 import pytest
-from book_files import BOOK
+from book_files import BOOK, ROOT
 
 sys.path.insert(0, str(BOOK / "_ext"))
 
 from tables import benchmark_markdown, number
+
+from course.reproduce import RECIPES
 
 
 def cells(markdown: str) -> list[list[str]]:
     """The rows of a Markdown table, without the rule below its head."""
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in [lines[0], *lines[2:]]]
+
+
+def test_every_recipe_and_every_benchmark_has_its_table_on_the_page_of_results():
+    shown = set(re.findall(r"^```\{(result|benchmark)\} (\S+)$", (BOOK / "results.md").read_text("utf8"), re.MULTILINE))
+    written = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text("utf8")}
+    assert shown == {("result", name) for name in RECIPES} | {("benchmark", name) for name in written}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_no_solution_and_no_hidden_test_reaches_the_student(source, student):
     text = {line.strip() for cell in read(student).cells for line in cell.source.split("\n")}
     regions = [lines_by_region(cell.source) for cell in read(source).cells]
     secret = set().union(*(inside for inside, _ in regions)) - set().union(*(outside for _, outside in regions))
-    assert len(secret) > 20
+    assert len(secret) > (5 if "To write:" in source.read_text(encoding="utf8") else 20), "the check sees too little"
     assert secret & text == set()
     assert not any(re.search(r"(BEGIN|END) (SOLUTION|HIDDEN|MARK)", line) for line in text)
 

@@ -26,6 +26,7 @@ from course.grading.submissions import read
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CHAPTERS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "solutions").glob("*/*.ipynb"))}
+BEING_WRITTEN = {path for path in CHAPTERS.values() if "To write:" in path.read_text(encoding="utf8")}  # still empty
 
 
 def answers(path: Path) -> dict:
@@ -85,7 +86,7 @@ def test_every_task_has_answers_to_try_and_they_are_well_written(chapter, notebo
     full, problems = full_answers
     assert not problems, "\n".join(problems)
     asked = [task.names[0] for task in tasks(*notebooks) if task.names]
-    assert len(asked) >= 4
+    assert len(asked) >= (1 if CHAPTERS[chapter] in BEING_WRITTEN else 4)
     few = [name for name in asked if len(full["wrong"].get(name, {})) < 3 or len(full["right"].get(name, {})) < 2]
     assert not few, f"tests/grading/answers/{Path(chapter).name}.py: three wrong and two right answers are needed"
 
