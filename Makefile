@@ -10,6 +10,12 @@ JOBS ?= 2
 PORT ?= 8000
 LABFLAGS ?=
 FORCE ?=
+# Of a chapter, with its part.
+NAME ?=
+# Which tests and notebooks, and where the runs write how long each took.
+TESTS ?= tests
+NOTEBOOKS ?= book solutions
+TIMES ?= _build/times
 # For a GPU: the folder of the results, and how long a call may take.
 OUT ?=
 SECONDS ?= 540
@@ -17,7 +23,7 @@ DEVICE ?= cuda
 PRESET ?= full
 FOR ?=
 
-.PHONY: help env book serve lab exercises test lint unit notebooks bench gpu gpu-pack clean
+.PHONY: help env book serve lab exercises chapter test lint unit notebooks budget bench gpu gpu-pack clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -41,12 +47,16 @@ lab: env         ## open the exercises in JupyterLab: your own copies, in work/
 exercises: env   ## write book/exercises from solutions/
 	@$(BIN)/python scripts/exercises.py $(if $(FORCE),--force)
 
-test: env        ## every check: style, book, units, exercises, grading, notebooks
+chapter: env     ## check and build one chapter: make chapter NAME=crossmodal/cca
+	@$(BIN)/python scripts/chapter.py "$(NAME)"
+
+test: env        ## every check: style, book, units, exercises, grading, notebooks, and what each chapter takes
+	@rm -rf _build && mkdir -p $(TIMES) && touch $(TIMES)/start
 	@$(MAKE) --no-print-directory lint
-	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory notebooks
+	@$(MAKE) --no-print-directory budget
 
 lint: env
 	@$(BIN)/ruff check .
@@ -55,12 +65,17 @@ lint: env
 	@$(BIN)/python scripts/exercises.py --check
 
 unit: env
-	@BOOK_BUILT=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+	@BOOK_BUILT=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --junitxml=$(TIMES)/unit.xml $(TESTS)
 
 # Every notebook is a test: executed from top to bottom, and the cells tagged nbval-check-output compared.
 notebooks: env
 	@COURSE_QUIET=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -p no:cacheprovider -o testpaths= -W default \
-		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 book solutions
+		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 \
+		--junitxml=$(TIMES)/notebooks.xml $(NOTEBOOKS)
+
+# After `make book`, `make unit` and `make notebooks`: what each chapter took, and whether that is within its budget.
+budget: env
+	@$(BIN)/python scripts/budget.py $(TIMES) $(JOBS)
 
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
 	@for name in cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
