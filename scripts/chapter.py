@@ -67,8 +67,8 @@ def make(target: str, **variables: str) -> bool:
 def wanted(name: str) -> Chapter:
     listed = {chapter.name: chapter for chapter in chapters()}
     if name not in listed:
-        asked = f"there is no chapter {name!r}" if name else "which chapter?"
-        sys.exit(f"make: {asked} There are {', '.join(listed)}: make chapter NAME={next(iter(listed))}")
+        asked = f"there is no chapter {name!r};" if name else "which chapter?"
+        sys.exit(f"make: {asked} there are {', '.join(listed)}: make chapter NAME={next(iter(listed))}")
     return listed[name]
 
 

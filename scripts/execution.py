@@ -112,7 +112,7 @@ def execute(notebook: Notebook) -> float:
     folder, timeout = str(notebook.path.parent), execution_settings()["timeout"]
     try:
         done = single_nb_execution(content, cwd=folder, timeout=timeout, allow_errors=False)
-        said = done.exc_string and f"{done.exc_string.rstrip()}\n{type(done.err).__name__}"
+        said = done.err and str(done.err).rstrip()  # the cell and its traceback
     except Exception:  # such as a kernel that died
         said = traceback.format_exc()
     if said:
