@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,9 +60,8 @@ def build(chapter: Chapter) -> bool:
     return good
 
 
-def make(target: str, **variables: str) -> bool:
-    given = [f"{name}={value}" for name, value in variables.items()]
-    return subprocess.run(["make", "--no-print-directory", target, *given], cwd=ROOT).returncode == 0
+def make(target: str, given: list[str]) -> list[str]:
+    return ["make", "--no-print-directory", target, f"TIMES={FOLDER / 'times'}", *given]
 
 
 def wanted(name: str) -> Chapter:
@@ -72,28 +72,42 @@ def wanted(name: str) -> Chapter:
     return listed[name]
 
 
-def steps(chapter: Chapter) -> dict:
-    """What is done, by its name."""
-    files, chosen = own_tests()[chapter.name], [path.name for path in own_tests()[chapter.name]]
+def tests_of(chapter: Chapter) -> str | None:
+    """What `make unit` is to run: the tests of its modules, and the answers to its exercises; None for nothing."""
+    files = [str(path.relative_to(ROOT)) for path in own_tests()[chapter.name]]
+    chosen = [Path(file).name for file in files]
     if chapter.solution.exists():
-        files, chosen = [*files, Path("tests/grading/test_solutions.py")], [*chosen, f"[{chapter.name}"]
-    tests = f"{shlex.join(map(str, files))} -k {shlex.quote(' or '.join(chosen))}"
-    notebooks = shlex.join(map(str, notebooks_of(chapter)))
-    times = str(FOLDER / "times")
-    return {
-        "style": lambda: make("lint"),
-        "tests and exercises": lambda: not files or make("unit", TESTS=tests, TIMES=times),
-        "notebooks": lambda: make("notebooks", NOTEBOOKS=notebooks, TIMES=times),
-        "page": lambda: build(chapter),
-    }
+        files, chosen = [*files, "tests/grading/test_solutions.py"], [*chosen, f"[{chapter.name}"]
+    return f"{shlex.join(files)} -k {shlex.quote(' or '.join(chosen))}" if files else None
+
+
+def run(command: list[str]) -> bool:
+    return subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+def test(chapter: Chapter) -> bool:
+    tests = tests_of(chapter)
+    return tests is None or run(make("unit", [f"TESTS={tests}"]))
+
+
+def show(chapter: Chapter) -> bool:
+    """Compare the outputs of its notebooks, and build its page, each with one process."""
+    command = make("notebooks", ["JOBS=1", f"NOTEBOOKS={shlex.join(map(str, notebooks_of(chapter)))}"])
+    with tempfile.TemporaryFile() as said:
+        comparison = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
+        built = build(chapter)
+        comparison.wait()
+        said.seek(0)
+        print(said.read().decode(), flush=True)
+    return built and comparison.returncode == 0
 
 
 def main(name: str) -> int:
-    chapter = wanted(name)
-    report, failed = [], []
-    for step, run in steps(chapter).items():
+    chapter, report, failed = wanted(name), [], []
+    steps = {"style": lambda: run(make("lint", [])), "tests": lambda: test(chapter), "page": lambda: show(chapter)}
+    for step, succeeds in steps.items():
         start = time.perf_counter()
-        if not run():
+        if not succeeds():
             failed.append(step)
         report.append(f"{step} {time.perf_counter() - start:.0f} s{' FAILED' * (step in failed)}")
     print(f"\n{chapter.name}: {', '.join(report)}")
