@@ -70,6 +70,11 @@ def test_packages_and_cycles_are_followed(tmp_path):
     assert dependencies.imported(["from course.c import g"], root) == {"course", "course.a", "course.a.b", "course.c"}
 
 
+def test_a_page_that_shows_results_does_not_depend_on_the_recipes(tmp_path):
+    root = package(tmp_path, reproduce="R = {'a': 'course.recipe:A'}\nfrom course import used", recipe="", used="")
+    assert dependencies.closure(["course.reproduce"], root) == {"course", "course.reproduce", "course.used"}
+
+
 @pytest.mark.parametrize(
     "cell", ["!course reproduce", "%run x.py", "%%bash\ncourse check", "import subprocess", "def f(:", "x = ! ls"]
 )
