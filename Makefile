@@ -10,16 +10,20 @@ JOBS ?= 2
 PORT ?= 8000
 LABFLAGS ?=
 FORCE ?=
+# Of a chapter, with its part.
+NAME ?=
+# Which tests and notebooks, and where the runs write how long each took.
+TESTS ?= tests
+NOTEBOOKS ?= book solutions
+TIMES ?= _build/times
 # For a GPU: the folder of the results, and how long a call may take.
 OUT ?=
 SECONDS ?= 540
 DEVICE ?= cuda
 PRESET ?= full
 FOR ?=
-# Of a chapter, with its part.
-NAME ?=
 
-.PHONY: help env book serve lab exercises generate new-chapter test lint unit notebooks bench gpu gpu-pack clean
+.PHONY: help env book serve lab exercises generate new-chapter chapter test lint unit notebooks budget bench gpu gpu-pack clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -49,12 +53,16 @@ generate: env    ## write the lists that follow from book/chapters.toml and from
 new-chapter: env ## lay out an empty chapter that passes every check: make new-chapter NAME=crossmodal/fusion
 	@$(BIN)/python scripts/new_chapter.py "$(NAME)"
 
-test: env        ## every check: style, book, units, exercises, grading, notebooks
+chapter: env     ## check and build one chapter: make chapter NAME=crossmodal/cca
+	@$(BIN)/python scripts/chapter.py "$(NAME)"
+
+test: env        ## every check: style, book, units, exercises, grading, notebooks, and what each chapter takes
+	@rm -rf _build && mkdir -p $(TIMES) && touch $(TIMES)/start
 	@$(MAKE) --no-print-directory lint
-	@rm -rf _build
 	@$(MAKE) --no-print-directory book
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory notebooks
+	@$(MAKE) --no-print-directory budget
 
 lint: env
 	@$(BIN)/ruff check .
@@ -64,12 +72,17 @@ lint: env
 	@$(BIN)/python scripts/exercises.py --check
 
 unit: env
-	@BOOK_BUILT=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+	@BOOK_BUILT=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --junitxml=$(TIMES)/unit.xml $(TESTS)
 
 # Every notebook is a test: executed from top to bottom, and the cells tagged nbval-check-output compared.
 notebooks: env
 	@COURSE_QUIET=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -p no:cacheprovider -o testpaths= -W default \
-		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 book solutions
+		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 \
+		--junitxml=$(TIMES)/notebooks.xml $(NOTEBOOKS)
+
+# After `make book`, `make unit` and `make notebooks`: what each chapter took, and whether that is within its budget.
+budget: env
+	@$(BIN)/python scripts/budget.py $(TIMES) $(JOBS)
 
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
 	@for file in $$(grep -l '^    main(' benchmarks/*.py); do \

@@ -1,10 +1,9 @@
 """Figures that follow the theme, and keep a readable size on a phone, where they scroll inside a frame and say so.
 
-The notebooks of the build draw SVGs with a light and a dark face, because it sets COURSE_SVG. The width of such a file
+The notebooks of the build draw SVGs with a light and a dark face, because COURSE_SVG is set. The width of such a file
 is handed to the style sheet, which does the rest.
 """
 
-import os
 from pathlib import Path
 
 from docutils import nodes
@@ -25,6 +24,5 @@ def frame(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def setup(app: Sphinx) -> dict:
-    os.environ["COURSE_SVG"] = "1"  # the kernels inherit it; elsewhere notebooks show a PNG, as it suits any page
     app.connect("doctree-resolved", frame)
     return {"version": "1", "parallel_read_safe": True}

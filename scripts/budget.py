@@ -1,0 +1,108 @@
+"""What each chapter takes, and whether that is within its budget: python scripts/budget.py TIMES JOBS
+
+Nothing is measured for it. The seconds of a page were recorded when the build executed it, those of tests, exercises
+and notebooks by pytest, in the folder TIMES. A time that is missing is a failure; so is one of half as much again as
+its budget, for on a machine with other work a little more means nothing.
+"""
+
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+from chapters import chapters
+from execution import Notebook
+from ownership import own_tests
+
+SECONDS = {"page": 60, "tests": 45, "exercises": 45}  # one thread
+LEEWAY = 1.5
+CHAPTERS, MINUTES = 18, 35  # of the whole course, and for its `make test`
+
+Cases = list[tuple[str, float]]  # "tests.crossmodal.test_cca::test_name[parameters]" and its seconds
+
+
+def cases(file: Path) -> Cases:
+    """The tests that a run of pytest has recorded; none without a record."""
+    found = ElementTree.parse(file).iter("testcase") if file.exists() else ()
+    return [(f"{each.get('classname')}::{each.get('name')}", float(each.get("time", "nan"))) for each in found]
+
+
+def seconds_of(prefixes: list[str], recorded: Cases) -> float | None:
+    """The sum over the tests whose names begin with one of these; None unless each begins some."""
+    if not all(any(name.startswith(prefix) for name, _ in recorded) for prefix in prefixes):
+        return None
+    return sum(taken for name, taken in recorded if name.startswith(tuple(prefixes)))
+
+
+def exercises_of(chapter: str, recorded: Cases) -> float | None:
+    """The seconds of the right, wrong and empty answers to its exercises."""
+    harness = "tests.grading.test_solutions::"
+    taken = [each for name, each in recorded if name.startswith(harness) and f"[{chapter}" in name]
+    return sum(taken) if taken else None
+
+
+def measured(recorded: Cases) -> dict[str, dict[str, float | None]]:
+    """The seconds of each chapter. None is missing; what a chapter does not have is left out."""
+    table = {}
+    for chapter in chapters():
+        executed = Notebook(chapter.name, chapter.page).executed()
+        row = {"page": executed.metadata.executed.seconds if executed else None}
+        if files := own_tests()[chapter.name]:
+            row["tests"] = seconds_of([f"tests.{file.parent.name}.{file.stem}:" for file in files], recorded)
+        if chapter.solution.exists():
+            row["exercises"] = exercises_of(chapter.name, recorded)
+        table[chapter.name] = row
+    return table
+
+
+def table_of(rows: dict[str, dict[str, float | None]]) -> str:
+    budget = " / ".join(str(limit) for limit in SECONDS.values())
+    lines = [f"{'chapter':24}{'page':>10}{'tests':>10}{'exercises':>11}   budget in seconds"]
+    for name, row in rows.items():
+        said = ["-" if part not in row else "missing" if row[part] is None else f"{row[part]:.1f}" for part in SECONDS]
+        lines.append(f"{name:24}{said[0]:>10}{said[1]:>10}{said[2]:>11}   {budget}")
+    return "\n".join(lines)
+
+
+def problems(rows: dict[str, dict[str, float | None]]) -> list[str]:
+    """What breaks the budget, each with what to do."""
+    found = []
+    for name, row in rows.items():
+        for part, taken in row.items():
+            if taken is None:
+                found.append(f"{name}: the time of its {part} is missing; run: make book unit notebooks budget")
+            elif not taken <= LEEWAY * SECONDS[part]:
+                found.append(
+                    f"{name}: its {part} took {taken:.0f} s, and {SECONDS[part]} s are meant. Beside other work run it "
+                    f"again; otherwise choose smaller experiments or fewer cases (make chapter NAME={name})"
+                )
+    return found
+
+
+def projection(whole: float, growing: float, jobs: int, now: int) -> str:
+    """One line: how long `make test` took, and may take with all chapters."""
+    grows = growing / jobs
+    minutes = (whole - grows + grows * CHAPTERS / now) / 60
+    return (
+        f"make test so far: {whole / 60:.1f} min. With {CHAPTERS} chapters about {minutes:.0f} min, "
+        f"{'within' if minutes <= MINUTES else 'OVER'} {MINUTES}: the pages, tests, exercises and notebooks of {now} "
+        f"chapters ({growing:.0f} s on {jobs} processes) x {CHAPTERS}/{now}, and the rest as it is"
+    )
+
+
+def main(times: Path, jobs: int) -> int:
+    recorded, start = cases(times / "unit.xml"), times / "start"
+    rows = measured(recorded)
+    print("\n" + table_of(rows))
+    if start.exists():  # of `make test`
+        growing = sum(taken or 0 for row in rows.values() for taken in row.values())
+        growing += sum(taken for _, taken in cases(times / "notebooks.xml"))
+        print(projection(time.time() - start.stat().st_mtime, growing, jobs, len(rows)))
+    broken = problems(rows)
+    for problem in broken:
+        print(f"make: {problem}", file=sys.stderr)
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

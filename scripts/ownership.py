@@ -1,0 +1,46 @@
+"""Which modules and tests belong to which chapter.
+
+A module in the folder of a part belongs to the first chapter of that part, in reading order, that needs it; its tests
+are `tests/<part>/test_<module>*.py`.
+"""
+
+from pathlib import Path
+
+import nbformat
+from chapters import Chapter, chapters
+from dependencies import ROOT, imported
+
+
+def part(chapter: Chapter) -> str:
+    """The folder of its part; practice has none."""
+    return chapter.name.rpartition("/")[0]
+
+
+def notebooks_of(chapter: Chapter) -> list[Path]:
+    """Its page and, where there are any, the students' notebook and the solution."""
+    return [path for path in (chapter.page, chapter.exercise, chapter.solution) if path.exists()]
+
+
+def own_modules() -> dict[str, list[str]]:
+    """The modules of each chapter, such as ``course.crossmodal.cca``."""
+    found, taken = {}, set()
+    for chapter in chapters():
+        cells = [cell for path in notebooks_of(chapter) for cell in nbformat.read(path, as_version=4).cells]
+        needed = imported(cell.source for cell in cells if cell.cell_type == "code")
+        prefix = f"course.{part(chapter)}."
+        own = {name for name in needed if part(chapter) and name.startswith(prefix)} - taken
+        found[chapter.name] = sorted(own)
+        taken |= own
+    return found
+
+
+def own_tests() -> dict[str, list[Path]]:
+    """The test files of each chapter; those that belong to none are listed under an empty name."""
+    owners = {name: chapter for chapter, names in own_modules().items() for name in names}
+    found: dict[str, list[Path]] = {chapter.name: [] for chapter in chapters()} | {"": []}
+    for folder in sorted({part(chapter) for chapter in chapters()} - {""}):
+        known = {name.split(".")[-1]: owner for name, owner in owners.items() if name.startswith(f"course.{folder}.")}
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+            tested = [module for module in known if path.stem.startswith(f"test_{module}")]
+            found[known[max(tested, key=len)] if tested else ""].append(path)
+    return found

@@ -1,0 +1,138 @@
+"""`make chapter` and the budget that each chapter is held to."""
+
+import importlib
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+JUNIT = "<testsuites><testsuite>{}</testsuite></testsuites>"
+CASE = '<testcase classname="{}" name="{}" time="{}" />'
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module
+
+
+@pytest.mark.parametrize("name", ["", "cca", "crossmodal/nothing"])
+def test_a_wrong_name_says_which_there_are(name):
+    command = [sys.executable, ROOT / "scripts" / "chapter.py", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("make: " + (f"there is no chapter '{name}'" if name else "which chapter?"))
+    assert "crossmodal/cca" in done.stderr and "practice" in done.stderr and "make chapter NAME=" in done.stderr
+
+
+def test_every_test_of_a_part_belongs_to_one_chapter(script):
+    owned = script("ownership").own_tests()
+    assert owned.pop("") == [], "name it after a module that a chapter needs: test_<module>….py"
+    files = [file for own in owned.values() for file in own]
+    folders = {file.parent for file in files}
+    assert sorted(files) == sorted(file for folder in folders for file in folder.glob("test_*.py"))
+    assert {"test_cca.py", "test_nonlinear_cca.py"} <= {file.name for file in owned["crossmodal/cca"]}
+    assert owned["practice"] == []
+
+
+def test_a_module_belongs_to_the_first_chapter_of_its_part_that_needs_it(script, monkeypatch):
+    ownership = script("ownership")
+    first, second = (SimpleNamespace(name=name, page=name) for name in ("part/one", "part/two"))
+    needs = {"part/one": {"course.part.both", "course.other.x"}, "part/two": {"course.part.both", "course.part.two"}}
+    monkeypatch.setattr(ownership, "chapters", lambda: [first, second])
+    monkeypatch.setattr(ownership, "notebooks_of", lambda chapter: [chapter.page])
+    monkeypatch.setattr(
+        ownership.nbformat,
+        "read",
+        lambda path, as_version: SimpleNamespace(cells=[SimpleNamespace(cell_type="code", source=path)]),
+    )
+    monkeypatch.setattr(ownership, "imported", lambda cells: needs[next(iter(cells))])
+    assert ownership.own_modules() == {"part/one": ["course.part.both"], "part/two": ["course.part.two"]}
+
+
+def test_only_what_the_chapter_has_is_run(script):
+    chapter = script("chapter")
+    assert chapter.tests_of(chapter.wanted("practice")) is None
+    tests = chapter.tests_of(chapter.wanted("crossmodal/cca"))
+    assert "tests/crossmodal/test_nonlinear_cca.py" in tests and "maml" not in tests
+    assert tests.endswith("or [crossmodal/cca'")
+    commands = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
+    found = subprocess.run(commands, cwd=ROOT, capture_output=True, text=True, timeout=120).stdout.splitlines()
+    answers = [line for line in found if "test_solutions" in line]
+    assert len(answers) > 10 and all("[crossmodal/cca" in line for line in answers)
+    assert len([line for line in found if line.startswith("tests/crossmodal/test_cca.py::")]) > 10
+
+
+def test_the_page_is_built_with_the_settings_of_the_book_but_for_what_it_must(script):
+    import yaml
+
+    book = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+    own = yaml.safe_load(script("chapter").settings(["practice.ipynb"]))
+    assert own["execute"].pop("exclude_patterns") == [*book["execute"].pop("exclude_patterns"), "practice.ipynb"]
+    assert own.pop("sphinx") != book.pop("sphinx")
+    assert own == book
+
+
+def recorded(folder, **seconds):
+    """A record of pytest in which the tests and exercises of CCA took so long."""
+    files = ("cca", "covariance", "multiview_cca", "nonlinear_cca")
+    cases = [(f"tests.crossmodal.test_{name}", "test_a[1]", seconds["tests"] / 4) for name in files]
+    if "exercises" in seconds:
+        harness = "tests.grading.test_solutions"
+        cases += [
+            (harness, "test_b[crossmodal/cca]", seconds["exercises"]),
+            (harness, "test_b[meta_learning/maml]", 99),
+        ]
+    (folder / "unit.xml").write_text(JUNIT.format("".join(CASE.format(*case) for case in cases)))
+    return folder / "unit.xml"
+
+
+@pytest.fixture
+def budget(script, monkeypatch):
+    """The script, for CCA alone, whose page took as long as `budget.page` says."""
+    module = script("budget")
+    listed = [chapter for chapter in module.chapters() if chapter.name == "crossmodal/cca"]
+    monkeypatch.setattr(module, "chapters", lambda: listed)
+    seconds = SimpleNamespace(page=24.0)
+    executed = SimpleNamespace(metadata=SimpleNamespace(executed=SimpleNamespace(seconds=24.0)))
+    monkeypatch.setattr(module.Notebook, "executed", lambda self: executed if seconds.page else None)
+    module.page = seconds
+    return module
+
+
+def test_a_chapter_within_its_budget_passes(budget, tmp_path, capsys):
+    recorded(tmp_path, tests=60, exercises=30.5)
+    assert budget.main(tmp_path, 2) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].split() == ["crossmodal/cca", "24.0", "60.0", "30.5", "60", "/", "45", "/", "45"]
+    assert said.err == ""
+
+
+def test_a_chapter_that_takes_half_as_much_again_fails_and_is_told_what_to_do(budget, tmp_path, capsys):
+    recorded(tmp_path, tests=68, exercises=30)
+    assert budget.main(tmp_path, 2) == 1
+    assert "its tests took 68 s, and 45 s are meant" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["page", "exercises", "tests", "record"])
+def test_a_time_that_is_missing_fails(budget, tmp_path, capsys, missing):
+    file = recorded(tmp_path, tests=20, **({} if missing == "exercises" else {"exercises": 30}))
+    if missing == "page":
+        budget.page.page = None
+    if missing == "tests":  # of one file of four
+        file.write_text(file.read_text().replace("test_covariance", "test_other"))
+    if missing == "record":
+        file.unlink()
+    assert budget.main(tmp_path, 2) == 1
+    said = capsys.readouterr()
+    assert "missing" in said.out and "missing; run: make" in said.err
+
+
+def test_the_projection_is_what_grows_times_the_chapters_and_the_rest(budget):
+    line = budget.projection(whole=600, growing=400, jobs=2, now=3)  # 400 s stay, 200 s become 1200 s
+    assert "so far: 10.0 min" in line and "about 27 min, within 35" in line
+    assert "OVER 35" in budget.projection(whole=600, growing=700, jobs=2, now=3)
