@@ -22,8 +22,8 @@ def untagged(text: str) -> str:
     """The Brown corpus without its parts of speech, one sentence on each line.
 
     Example:
-        >>> untagged("The/at jury/nn said/vbd and\\/or/cc ./.\\n\\n\\nNo/at")
-        'The jury said and\\/or .\\nNo'
+        >>> untagged("The/at jury/nn and/or/cc ./.\\n\\n\\nNo/at")
+        'The jury and/or .\\nNo'
     """
     return "\n".join(" ".join(TAGGED.findall(line)) for line in text.splitlines() if line.strip())
 
@@ -93,7 +93,7 @@ def load_multi30k(split: str | None = None) -> dict[str, Texts]:
     parts = [name for part, name in CAPTIONS.items() if split in (None, part)]
     captions = {}
     for language in LANGUAGES:
-        lines = {part: gzip.decompress(files[f"raw/{part}.{language}.gz"]).decode().splitlines() for part in parts}
+        lines = {part: gzip.decompress(files[f"raw/{part}.{language}.gz"]).decode().split("\n")[:-1] for part in parts}
         names = tuple(f"{part}:{number}" for part in parts for number in range(len(lines[part])))
         texts = tuple(line for part in parts for line in lines[part])
         captions[language] = Texts(texts, names, f"multi30k ({', '.join(filter(None, (split, language)))})")

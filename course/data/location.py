@@ -68,7 +68,8 @@ def remedy(name: str, source: str = "") -> str:
     """
     own, fetch = own_folder(name), f"run `course data fetch {name}`"
     if source:
-        return f"its owner offers {source}; put that into {own or f'a folder {name}/ and let COURSE_DATA name the one above'}"
+        there = own or f"a folder {name}/ and let COURSE_DATA name the folder above it"
+        return f"its owner offers {source}; put that into {there}"
     if own is not None:
         return f"put the complete set into {own}, or unset COURSE_DATA and {fetch}"
     return f"{fetch}, or let COURSE_DATA name a folder that holds a complete {name}/"

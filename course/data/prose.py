@@ -1,8 +1,8 @@
 """Prose: English sentences from the docstrings of the scientific packages that the course installs.
 
-Two million words that need no download and are the same wherever the pinned versions are installed. What it is not: natural
-language in general. It is technical English of a few hundred authors about arrays, figures and models; "tensor" is
-frequent in it, "mother" is not, and whoever trains on it should say so. The sources are read, never imported.
+One and a half million words that need no download, the same wherever the pinned versions are installed. What it is
+not: natural language in general. It is technical English about arrays, figures and models, in which "tensor" is
+frequent and "mother" is not, and whoever trains on it should say so. The sources are read, never imported.
 """
 
 import ast
@@ -21,16 +21,15 @@ from course.arguments import require_whole
 from course.data.checked import made_once
 from course.data.sets import DataError
 from course.data.texts import Texts
-from course.data.words import words
+from course.data.words import is_prose, words
 
 PACKAGES = (
-    "accelerate", "cca-zoo", "gensim", "hypothesis", "matplotlib", "numpy", "scikit-learn", "scipy", "torch", "torchaudio",
-    "torchvision", "transformers",
+    "accelerate", "cca-zoo", "gensim", "hypothesis", "matplotlib", "numpy", "scikit-learn", "scipy", "torch",
+    "torchaudio", "torchvision", "transformers",
 )  # fmt: skip
 SPLITS = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}  # tenths of the source files
 SHINGLE = 8  # words in a row by which paragraphs are compared
 COMMON = 0.5  # a paragraph that shares more than this part of its shingles with earlier ones is left out
-WORDS, LETTERS = 5, 0.85  # the least number of words of a paragraph, and the least share of letters in it
 
 NOT_READ = re.compile(r"(^|/)(tests?|testing|_internal|_vendor)/|/test_[^/]*$")
 DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -51,8 +50,7 @@ def load_prose(split: str | None = None, *, tokens: int | None = None) -> Texts:
     1. The docstrings of all modules, classes and functions of :data:`PACKAGES` outside their tests are collected, and
        those that ``add_docstr`` and ``add_newdoc`` give to functions written in C.
     2. Doctests, code and formulas in blocks, tables, headings, and the lines with names and types of parameters are
-       dropped; a paragraph stays if it has at least 5 words, ends with ``.``, ``!``, ``?`` or ``:``, and at least 85 %
-       of its characters are letters (:func:`paragraphs`).
+       dropped (:func:`paragraphs`); a paragraph stays if it looks like prose (:func:`course.data.words.is_prose`).
     3. A source file belongs to a split by its name: eight tenths train, one is for validation, one for the test.
     4. A paragraph is left out if its words occurred before, or if more than half of its runs of 8 words did; training
        comes first, so that no paragraph of the test was seen in training (:func:`new_paragraphs`).
@@ -143,7 +141,7 @@ def paragraphs(docstring: str) -> list[str]:
     """The paragraphs of prose in a docstring, without marks for fonts, roles and links.
 
     Example:
-        >>> paragraphs("Sum of `x` along an axis.\\n\\nArgs:\\n    x (Tensor): what is added up here.\\n\\n>>> add(x)\\n3")
+        >>> paragraphs("Sum of `x` along an axis.\\n\\nArgs:\\n    x (Tensor): what is added up here.\\n\\n>>> add(x)")
         ['Sum of x along an axis.', 'what is added up here.']
     """
     found: list[list[str]] = [[]]
@@ -169,17 +167,6 @@ def paragraphs(docstring: str) -> list[str]:
             deeper = depth if bare.endswith("::") else None
     cleaned = (MARKS.sub("", " ".join(lines)).strip() for lines in found)
     return [paragraph for paragraph in cleaned if is_prose(paragraph)]
-
-
-def is_prose(paragraph: str) -> bool:
-    """Whether a paragraph has enough words, ends as a sentence does, and consists of letters for the most part."""
-    characters = paragraph.replace(" ", "")
-    letters = sum(map(str.isalpha, characters))
-    return (
-        paragraph.endswith((".", "!", "?", ":"))
-        and paragraph.count(" ") >= WORDS - 1
-        and letters >= LETTERS * len(characters)
-    )
 
 
 def new_paragraphs(found: Sequence[str]) -> list[bool]:

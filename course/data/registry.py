@@ -87,6 +87,13 @@ NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpo
 WORDSIM = "https://raw.githubusercontent.com/mfaruqui/eval-word-vectors/master/data/word-sim"
 WORD2VEC = "https://raw.githubusercontent.com/tmikolov/word2vec/master"
 MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
+
+
+def caption_file(name: str, md5: str, bytes: int) -> RemoteFile:
+    """A file of Multi30k, in the folder where its own repository has it."""
+    return RemoteFile(f"{MULTI30K}/{name}", md5, bytes, f"raw/{name}")
+
+
 SPLITS = ("train", "validation", "test")
 MADE_HERE = "none needed: numbers drawn on your machine"
 
@@ -111,7 +118,7 @@ REGISTRY = {
         Entry(
             name="prose", kind="embedded", splits=SPLITS, loader="course.data.prose:load_prose",
             title="English paragraphs from the docstrings of scientific packages; no natural language in general",
-            licence="that of each package: BSD, MIT, Apache 2.0, matplotlib's; of gensim LGPL 2.1, of hypothesis MPL 2.0",
+            licence="that of each package (BSD, MIT, Apache 2.0, LGPL 2.1, MPL 2.0); read here, not passed on",
             citation="the authors of the packages",
         ),
         Entry(
@@ -142,7 +149,7 @@ REGISTRY = {
         Entry(
             name="nltk_corpora", kind="real", loader="course.data.corpora:load_nltk",
             title="English texts, film reviews and speeches: four corpora that NLTK gives out",
-            licence="stated by NLTK: Brown for non-commercial purposes; movie_reviews CC BY 4.0; the speeches public domain",
+            licence="stated by NLTK: brown non-commercial purposes, movie_reviews CC BY 4.0, speeches public domain",
             citation="Francis and Kučera (1964); Pang and Lee (2004); C-SPAN; Bird, Klein and Loper (2009)",
             files=(
                 RemoteFile(f"{NLTK}/brown.zip", "a0a8630959d3d937873b1265b0a05497", 3_314_357),
@@ -157,18 +164,18 @@ REGISTRY = {
             licence="none stated; derived from Flickr30k, for non-commercial research and education",
             citation="Elliott, Frank, Sima'an and Specia (2016) and later authors",
             files=(
-                RemoteFile(f"{MULTI30K}/train.en.gz", "0065d13af80720a55ca8153d126e6627", 568_929, "raw/train.en.gz"),
-                RemoteFile(f"{MULTI30K}/train.de.gz", "81ff90b99829c0cd4b1b587d394afd39", 637_044, "raw/train.de.gz"),
-                RemoteFile(f"{MULTI30K}/train.fr.gz", "6cb767741dcad3931f966fefbc05203f", 604_242, "raw/train.fr.gz"),
-                RemoteFile(f"{MULTI30K}/train.cs.gz", "d9a5fc268917725a2b0efce3a0cc8607", 593_827, "raw/train.cs.gz"),
-                RemoteFile(f"{MULTI30K}/val.en.gz", "2b69aa9253948ac9f67e94917272dd40", 21_650, "raw/val.en.gz"),
-                RemoteFile(f"{MULTI30K}/val.de.gz", "6e0e229eb049e3fc99a1ef02fb2d5f91", 24_681, "raw/val.de.gz"),
-                RemoteFile(f"{MULTI30K}/val.fr.gz", "93fc564584b7e5ba410c761ea5a1c682", 23_001, "raw/val.fr.gz"),
-                RemoteFile(f"{MULTI30K}/val.cs.gz", "83cdc082f646b769095615384cf5c0ca", 22_096, "raw/val.cs.gz"),
-                RemoteFile(f"{MULTI30K}/test_2016_flickr.en.gz", "ff2c0fcb4893a13bd73414306bc250ae", 21_077, "raw/test_2016_flickr.en.gz"),
-                RemoteFile(f"{MULTI30K}/test_2016_flickr.de.gz", "efd67d314d98489b716b145475101932", 22_890, "raw/test_2016_flickr.de.gz"),
-                RemoteFile(f"{MULTI30K}/test_2016_flickr.fr.gz", "08dc7cd4a662f31718412de95ca9bfe3", 22_310, "raw/test_2016_flickr.fr.gz"),
-                RemoteFile(f"{MULTI30K}/test_2016_flickr.cs.gz", "3104872229daa1bef3b401d44dd2220b", 22_572, "raw/test_2016_flickr.cs.gz"),
+                caption_file("train.en.gz", "0065d13af80720a55ca8153d126e6627", 568_929),
+                caption_file("train.de.gz", "81ff90b99829c0cd4b1b587d394afd39", 637_044),
+                caption_file("train.fr.gz", "6cb767741dcad3931f966fefbc05203f", 604_242),
+                caption_file("train.cs.gz", "d9a5fc268917725a2b0efce3a0cc8607", 593_827),
+                caption_file("val.en.gz", "2b69aa9253948ac9f67e94917272dd40", 21_650),
+                caption_file("val.de.gz", "6e0e229eb049e3fc99a1ef02fb2d5f91", 24_681),
+                caption_file("val.fr.gz", "93fc564584b7e5ba410c761ea5a1c682", 23_001),
+                caption_file("val.cs.gz", "83cdc082f646b769095615384cf5c0ca", 22_096),
+                caption_file("test_2016_flickr.en.gz", "ff2c0fcb4893a13bd73414306bc250ae", 21_077),
+                caption_file("test_2016_flickr.de.gz", "efd67d314d98489b716b145475101932", 22_890),
+                caption_file("test_2016_flickr.fr.gz", "08dc7cd4a662f31718412de95ca9bfe3", 22_310),
+                caption_file("test_2016_flickr.cs.gz", "3104872229daa1bef3b401d44dd2220b", 22_572),
             ),
         ),
         Entry(
@@ -274,9 +281,7 @@ def licence_table() -> str:
     """The data sets, their licences and owners as a Markdown table."""
     rows = [("name", "what", "kind", "splits", "licence", "owner or source", "download"), ("---",) * 7]
     for found in REGISTRY.values():
-        splits, download = (
-            ", ".join(found.splits) or "none",
-            size(found.bytes) if found.files else found.source or "none",
-        )
+        splits = ", ".join(found.splits) or "none"
+        download = size(found.bytes) if found.files else found.source or "none"
         rows.append((f"`{found.name}`", found.title, found.kind, splits, found.licence, found.citation, download))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"

@@ -180,11 +180,7 @@ class Corpus(OnDevice):
         return cls(torch.from_numpy(ids[kept]), torch.from_numpy(offsets), tuple(vocabulary), name)
 
     def select(self, documents: Tensor) -> Self:
-        """The corpus of the chosen ``documents``, whole numbers or a mask ``bool [documents]``, with the same vocabulary.
-
-        Raises:
-            ValueError: if none is chosen.
-        """
+        """The corpus of the chosen ``documents`` (whole numbers or a mask, at least one), with the same vocabulary."""
         offsets, lengths = self.offsets[:-1][documents], self.offsets.diff()[documents]
         ends = nn.functional.pad(lengths.cumsum(0), (1, 0))
         within = torch.arange(int(ends[-1]), device=self.tokens.device) - ends[:-1].repeat_interleave(lengths)

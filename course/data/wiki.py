@@ -1,6 +1,6 @@
 """Wiki: the sample of the English Wikipedia that gensim ships for its own tests, as plain text.
 
-Two hundred articles from the beginning of the alphabet of 2011 or so: ordinary words, where ``prose`` has technical ones.
+A hundred long articles whose titles begin with A: ordinary words, where ``prose`` has technical ones.
 gensim takes the markup off. The text is under CC BY-SA, its authors are in the histories of the articles.
 """
 
@@ -11,17 +11,17 @@ from importlib.metadata import PackageNotFoundError, distribution
 from course.data.checked import made_once
 from course.data.sets import DataError
 from course.data.texts import Texts
-from course.data.words import words
+from course.data.words import is_prose, words
 
 FILE = re.compile(r"enwiki-latest-pages-articles1\.xml-.*-shortened\.bz2")
-NO_SENTENCE = ("=", "*", "#", ":", ";", "|", "!", "{", "<")  # headings, lists, rests of tables
 LEAST = 50  # words; shorter articles are redirections and stubs, which gensim's WikiCorpus leaves out, too
 
 
 def load_wiki() -> Texts:
     """The articles, each a document with a line for each paragraph, by title.
 
-    Markup, tables, headings and lists are left out. The first call takes a while; its result is kept in the cache.
+    What is left is what looks like prose (:func:`course.data.words.is_prose`). The first call takes a
+    while; its result is kept in the cache.
 
     Raises:
         DataError: if gensim is not installed, or without the sample.
@@ -49,8 +49,8 @@ def plain(text: str) -> str:
     """The paragraphs of an article whose markup gensim has taken off, one on each line.
 
     Example:
-        >>> plain("\\n'''Anarchism''' is a  ''philosophy''.\\n==See also==\\n* [[Law]]\\n\\nIt has schools.\\n")
-        'Anarchism is a philosophy.\\nIt has schools.'
+        >>> plain("'''Anarchism''' is a  ''philosophy'' of many.\\n==See also==\\n* It has several schools today.")
+        'Anarchism is a philosophy of many.\\nIt has several schools today.'
     """
-    lines = (re.sub(r"'{2,}", "", line).strip() for line in text.splitlines())
-    return "\n".join(" ".join(line.split()) for line in lines if line and not line.startswith(NO_SENTENCE))
+    lines = (" ".join(re.sub(r"'{2,}|^[*#:;]+", "", line).split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if is_prose(line))

@@ -17,10 +17,8 @@ from course.data.omniglot import BROKEN
 from course.data.sets import Damaged, OnDevice
 from course.data.texts import WordPairs
 
-DICTIONARIES = (
-    142,
-    "5f9ce297dacab16c3cf3f8453c0ee3a0c0fd259fa383744689c65cd035eaa546",
-)  # how many files, and the SHA-256 of their names and contents
+# How many files, and the SHA-256 of their names and contents.
+DICTIONARIES = (142, "5f9ce297dacab16c3cf3f8453c0ee3a0c0fd259fa383744689c65cd035eaa546")
 DICTIONARY = re.compile(r"bli_datasets/\w\w-\w\w/yacle\.(train|test)\.freq\.(\w+)\.(\w\w)-(\w\w)\.tsv")
 
 
@@ -49,8 +47,10 @@ class ScoredPairs(OnDevice):
 
 
 def load_wordsim() -> dict[str, ScoredPairs]:
-    """Thirteen lists by name: WordSim-353 (``WS-353-ALL``, and its similar ``-SIM`` and related ``-REL`` pairs), SimLex-999
-    (``SIMLEX-999``), ``MEN-TR-3k``, ``MTurk-287``, ``MTurk-771``, ``RG-65``, ``MC-30``, rare words (``RW-STANFORD``), and
+    """Thirteen lists by name.
+
+    WordSim-353 (``WS-353-ALL``; its pairs of similar words ``WS-353-SIM``, its related ones ``WS-353-REL``),
+    ``SIMLEX-999``, ``MEN-TR-3k``, ``MTurk-287``, ``MTurk-771``, ``RG-65``, ``MC-30``, rare words (``RW-STANFORD``) and
     verbs (``SimVerb-3500``, ``YP-130``, ``VERB-143``).
 
     Raises:
@@ -86,8 +86,7 @@ def load_xling() -> dict[str, WordPairs]:
     5,000 pairs of words for training and 2,000 other ones for the test; frequent words come first.
 
     Raises:
-        Damaged: if ``bli_datasets.zip``, or the folder ``bli_datasets`` that it unpacks to, is missing or holds anything
-            but these dictionaries.
+        Damaged: if the folder ``bli_datasets``, or a ``bli_datasets.zip`` of it, is missing or holds others.
     """
     folder = locate("xling_eval")
     archive, unpacked = folder / "bli_datasets.zip", folder / "bli_datasets"
@@ -104,7 +103,7 @@ def load_xling() -> dict[str, WordPairs]:
     found = {}
     for name in sorted(files):
         split, size, *languages = DICTIONARY.fullmatch(name).groups()
-        x, y = zip(*(line.split("\t") for line in files[name].decode().splitlines()), strict=True)
+        x, y = zip(*(line.split("\t") for line in files[name].decode().removesuffix("\n").split("\n")), strict=True)
         key = f"{'-'.join(languages)} {split} {size}"
         found[key] = WordPairs(x, y, tuple(languages), key)
     return found

@@ -1,6 +1,6 @@
 """Words and sentences of a text, by one regular expression each: what word vectors are trained on.
 
-Neither knows a dictionary or a language; for subwords use a tokenizer that is trained, such as the library ``tokenizers``.
+Neither knows a dictionary or a language. For subwords, train a tokenizer with the library ``tokenizers``.
 """
 
 import re
@@ -15,9 +15,9 @@ def words(text: str) -> list[str]:
     """The words of a text in lower case.
 
     A word begins with a letter of any script and goes on with letters and digits; an apostrophe or a hyphen between
-    them belongs to it. So numbers are left out (``1984``, ``3d``), names with digits stay (``conv2d``), and an underscore
-    divides (``learning_rate``). A typographic apostrophe becomes ``'``, and a letter with a separate accent becomes one
-    character (Unicode NFC).
+    them belongs to it. So numbers are left out (``1984``, ``3d``), names with digits stay (``conv2d``), and an
+    underscore divides (``learning_rate``). A typographic apostrophe becomes ``'``, and a letter and its
+    accent become one character (Unicode NFC).
 
     Example:
         >>> words("Don’t cross the Königsstraße: well-known since 1984, in conv2d's learning_rate!")
@@ -36,3 +36,15 @@ def sentences(text: str) -> list[str]:
         ['It works, e.g. here.', 'Does it?', '“Yes.”']
     """
     return [sentence.strip() for sentence in END.split(text) if sentence.strip()]
+
+
+def is_prose(paragraph: str) -> bool:
+    """Whether a paragraph has five words, ends with ``.``, ``!``, ``?`` or ``:``, and 85 % of it are letters.
+
+    Example:
+        >>> is_prose("The sum is taken over all axes."), is_prose("x = sum(a, axis=(0, 1), dtype=None) .")
+        (True, False)
+    """
+    characters = paragraph.replace(" ", "")
+    letters = sum(map(str.isalpha, characters))
+    return paragraph.endswith((".", "!", "?", ":")) and paragraph.count(" ") >= 4 and letters >= 0.85 * len(characters)
