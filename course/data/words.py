@@ -23,7 +23,8 @@ def words(text: str) -> list[str]:
         >>> words("Don’t cross the Königsstraße: well-known since 1984, in conv2d's learning_rate!")
         ["don't", 'cross', 'the', 'königsstraße', 'well-known', 'since', 'in', "conv2d's", 'learning', 'rate']
     """
-    return WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
+    found = WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
+    return [word for word in found if word[0].isalpha()]  # the expression takes signs such as ¼ for letters
 
 
 def sentences(text: str) -> list[str]:

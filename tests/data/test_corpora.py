@@ -59,7 +59,7 @@ def test_without_gensim_or_its_sample_wiki_says_what_to_do(home, monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(wiki_module, "FILE", wiki_module.re.compile("none"))
-    with pytest.raises(DataError, match="gensim is installed without its sample of Wikipedia: .* run make env"):
+    with pytest.raises(DataError, match=r"gensim is installed without its sample of Wikipedia: .* run make env"):
         load("wiki")
     monkeypatch.setattr("course.data.checked.version", absent)
     with pytest.raises(DataError, match="wiki is a part of gensim, which is not installed: run make env"):
