@@ -8,7 +8,8 @@ import unicodedata
 
 # Not after a letter or digit; a letter; letters and digits; parts joined by an apostrophe or a hyphen.
 WORD = re.compile(r"(?<![^\W_])[^\W\d_][^\W_]*(?:['-][^\W_]+)*")
-END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[^\W\d_a-z])|\n+")
+# After a stop, with a closing quotation mark or bracket, and before any letter but a small Latin one; or a line break.
+END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)\]]))\s+(?=[\"'“‘(\[]?[^\W\d_a-zß-ÿ])|\n+")
 
 
 def words(text: str) -> list[str]:
