@@ -95,6 +95,13 @@ def test_splits_share_no_file_and_no_paragraph_and_make_up_the_whole(small):
     assert {name.split("/")[0] for name in load("prose").names} >= set(SMALL)
 
 
+def test_of_a_paragraph_in_two_splits_training_keeps_it(monkeypatch):
+    names = sorted((f"package/{i}.py:0" for i in range(200)), key=lambda name: module.zlib.crc32(name.encode()))
+    names = names[[part_of(name) for name in names].index(2) :]  # a test file is first in the order of checksums
+    monkeypatch.setattr(module, "docstrings", lambda: [(name, "This paragraph is in every file.") for name in names])
+    assert [len(documents) for documents in module.make().values()] == [1, 0, 0]
+
+
 def test_tokens_limit_the_words(small):
     whole = load("prose", split="train")
     some = load("prose", split="train", tokens=500)
