@@ -9,13 +9,14 @@ from course.data.episodes import Episode, EpisodeSampler
 from course.data.folder import from_folder
 from course.data.multiview import GaussianPairs
 from course.data.registry import load
+from course.data.segmentation import sentences, words
 from course.data.sets import DataError, LabelledSet, Pairs
 from course.data.sinusoids import SinusoidTasks
 from course.data.sounds import Sounds
-from course.data.texts import Corpus, LabelledTexts, WordPairs, from_csv, from_lines, padded, read_word_pairs
+from course.data.texts import Corpus, LabelledTexts, Texts, WordPairs, from_csv, from_lines, padded, read_word_pairs
 
 __all__ = [
     "Batches", "Corpus", "DataError", "Episode", "EpisodeSampler", "GaussianPairs", "LabelledSet", "LabelledTexts",
-    "Pairs", "SinusoidTasks", "Sounds", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
-    "read_word_pairs",
+    "Pairs", "SinusoidTasks", "Sounds", "Texts", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
+    "read_word_pairs", "sentences", "words",
 ]  # fmt: skip
