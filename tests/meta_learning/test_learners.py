@@ -237,7 +237,7 @@ def test_frozen_parameters_stay(kind):
 def test_a_learner_refuses_at_once_what_it_cannot_train(kind):
     with pytest.raises(ValueError, match="track_running_stats=False"):
         kind(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, dtype=torch.float64)), CONFIG)
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(ValueError, match="params is empty"):
         kind(mlp(2, 3).requires_grad_(False), CONFIG)
     with pytest.raises(ValueError, match="'parallel'"):
         kind(mlp(2, 3), CONFIG, tasks="parallel")

@@ -1,7 +1,8 @@
-"""Let a name lead to where it is described, also under the shorter path by which it is imported.
+"""What is described under a name of the package.
 
-`course.data.load` is `course.data.registry.load`. Each is described once, on the page of the module that defines it;
-a reference to the short path is followed there.
+`course.data.load` is `course.data.registry.load`. Each is described once, on the page of the module that defines it; a
+reference to the short path is followed there. Of a method that only says again what a class inherits, one paragraph is
+enough: other libraries write their own headings.
 """
 
 from pkgutil import resolve_name
@@ -36,6 +37,13 @@ def follow(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nod
     return env.get_domain("py").resolve_xref(env, docname, app.builder, kind, name, node, contnode)
 
 
+def shorten(app: Sphinx, what: str, name: str, described: object, options: object, lines: list[str]) -> None:
+    """Keep the first paragraph of an inherited docstring."""
+    if what == "method" and getattr(described, "__doc__", None) is None and "" in lines:
+        del lines[lines.index("") :]
+
+
 def setup(app: Sphinx) -> dict:
     app.connect("missing-reference", follow)
+    app.connect("autodoc-process-docstring", shorten)
     return {"version": "1", "parallel_read_safe": True}
