@@ -126,7 +126,9 @@ class Word2Vec(ABC):
         device = torch.device(self.device or "cpu")
         corpus, counts = corpus.to("cpu"), word_counts(corpus).cpu()
         if int(corpus.offsets.diff().max()) < 2:
-            raise ValueError(f"{corpus.name}: no document has two words of the vocabulary, so there is nothing to learn")
+            raise ValueError(
+                f"{corpus.name}: no document has two words of the vocabulary, so there is nothing to learn"
+            )
         keep = keep_probability(counts, self.subsample)
         noise = noise_distribution(counts, self.noise_power)
         blocks = self.words_per_step // LENGTH

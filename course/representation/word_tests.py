@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from course.representation.word_vectors import WordVectors
 
 
-def similarity_test(vectors: WordVectors, pairs: Sequence[tuple[str, str]], ratings: Sequence[float]) -> tuple[float, int]:
+def similarity_test(
+    vectors: WordVectors, pairs: Sequence[tuple[str, str]], ratings: Sequence[float]
+) -> tuple[float, int]:
     """Spearman's correlation between cosines and the ratings of people.
 
     Args:
@@ -108,7 +110,9 @@ def weat(
         ValueError: if x and y are not equally many, or a set is too small.
     """
     if len(x) != len(y) or len(x) < 2 or not a or not b:
-        raise ValueError(f"expected x and y of the same size, at least 2, and a and b; got {list(map(len, (x, y, a, b)))}")
+        raise ValueError(
+            f"expected x and y of the same size, at least 2, and a and b; got {list(map(len, (x, y, a, b)))}"
+        )
     unit = F.normalize(vectors.matrix.double(), dim=1)
     targets, one, other = (unit[vectors.numbers(list(words))] for words in ([*x, *y], a, b))
     s = ((targets @ one.T).mean(1) - (targets @ other.T).mean(1)).cpu().numpy()

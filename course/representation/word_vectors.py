@@ -47,7 +47,9 @@ class WordVectors:
 
     def __init__(self, words: tuple[str, ...], matrix: Tensor):
         if matrix.dim() != 2 or 0 in matrix.shape or not matrix.is_floating_point():
-            raise ValueError(f"expected a matrix of floats [words, dimensions], got {list(matrix.shape)} {matrix.dtype}")
+            raise ValueError(
+                f"expected a matrix of floats [words, dimensions], got {list(matrix.shape)} {matrix.dtype}"
+            )
         if len(words) != len(matrix):
             raise ValueError(f"{len(words)} words and a matrix of {len(matrix)} rows: expected one row a word")
         if not matrix.isfinite().all():
@@ -148,9 +150,13 @@ class WordVectors:
         matrix = self.matrix.detach().float().cpu().numpy()
         head = f"{len(self)} {matrix.shape[1]}\n".encode()
         if binary:
-            rows = (word.encode() + b" " + row.tobytes() for word, row in zip(self.words, matrix.astype("<f4"), strict=True))
+            rows = (
+                word.encode() + b" " + row.tobytes() for word, row in zip(self.words, matrix.astype("<f4"), strict=True)
+            )
         else:
-            rows = (f"{word} {' '.join(map(str, row))}\n".encode() for word, row in zip(self.words, matrix, strict=True))
+            rows = (
+                f"{word} {' '.join(map(str, row))}\n".encode() for word, row in zip(self.words, matrix, strict=True)
+            )
         return write_whole(Path(path), head + b"".join(rows))
 
     @classmethod
@@ -170,7 +176,9 @@ class WordVectors:
             if min(n, d) < 1:
                 raise ValueError
         except ValueError as error:
-            raise DataError(f"{path} is no word2vec file: its first line must be two numbers, is {head[:40]!r}") from error
+            raise DataError(
+                f"{path} is no word2vec file: its first line must be two numbers, is {head[:40]!r}"
+            ) from error
         try:
             words, matrix = (_binary_rows if binary else _text_rows)(body, n, d)
             return cls(words, torch.from_numpy(matrix))
