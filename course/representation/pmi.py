@@ -51,7 +51,7 @@ def pmi(counts: scipy.sparse.csr_array, *, power: float = 1.0) -> scipy.sparse.c
     r"""Pointwise mutual information :eq:`w2v-pmi-definition` of each pair that was counted.
 
     .. math::
-        \mathrm{PMI}(w, c) = \ln \frac{\#(w, c)}{\#(w)\, P_n(c)}, \qquad P_n(c) = \frac{\#(c)^{power}}{\sum_{c'} \#(c')^{power}}
+        \mathrm{PMI}(w, c) = \ln \frac{\#(w, c)}{\#(w)\, P_n(c)}, \qquad P_n(c) \propto \#(c)^{power}
 
     Pairs that never met have minus infinity; they are left out of the result.
 

@@ -1,6 +1,6 @@
 r"""Word2Vec: a word is mapped to a vector from which its neighbours in text can be guessed.
 
-Three models under one interface: the full softmax over all words, which is exact and slow; negative sampling, which asks
+Three models, one interface: the full softmax over all words, exact and slow; negative sampling, which asks
 a logistic classifier to tell neighbours from noise; and CBOW, which guesses the word from the mean of its neighbours.
 The step of each is the gradient written out by hand, a few matrix products, in place.
 
@@ -110,11 +110,10 @@ class Word2Vec(ABC):
             if not (name == "subsample" and value is None) and not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
-    def start(self, vocabulary: int, device: torch.device) -> None:
-        """The untrained vectors: v uniform within 1 / (2 d), u zero, as in the published program."""
+    def start(self, vocabulary: int) -> tuple[Tensor, Tensor]:
+        """The untrained vectors, ``[V, d]`` each: v uniform within 1 / (2 d), u zero, as in the published program."""
         shape, generator = (vocabulary, self.dimension), runtime.generator(self.seed)
-        self._v = ((torch.rand(shape, generator=generator) - 0.5) / self.dimension).to(device)
-        self._u = torch.zeros(shape, device=device)
+        return (torch.rand(shape, generator=generator) - 0.5) / self.dimension, torch.zeros(shape)
 
     def fit(self, corpus: Corpus) -> Self:
         """Train on a corpus.
@@ -133,7 +132,7 @@ class Word2Vec(ABC):
         noise = noise_distribution(counts, self.noise_power)
         blocks = self.words_per_step // LENGTH
         windows = Windows(corpus, self.window, self.dynamic, keep, noise, blocks, self.shared_noise)
-        self.start(len(corpus.vocabulary), device)
+        self._v, self._u = (each.to(device) for each in self.start(len(corpus.vocabulary)))
         self._prepare(blocks, LENGTH + 2 * self.window, windows.masks().to(device))
         self.history, taken = History(), 0
         generator = runtime.generator(self.seed + 1)  # the start has used those of the seed

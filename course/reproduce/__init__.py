@@ -14,6 +14,14 @@ RECIPES = {
         "course.reproduce.mnist_cca:MnistCCA",
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "word2vec-wordsim": (
+        "course.reproduce.word2vec_wordsim:Word2VecWordSim",
+        "Word2Vec on 2.8 million words: similarity and analogies with one idea taken away at a time",
+    ),
+    "word2vec-bilingual": (
+        "course.reproduce.word2vec_bilingual:Word2VecBilingual",
+        "word vectors of English and German captions, trained apart and aligned by a small dictionary",
+    ),
 }
 
 

@@ -85,7 +85,6 @@ def one_step(model, corpus, seed=0):
     noise, size = noise_distribution(word_counts(corpus), 0.75), len(corpus.vocabulary)
     blocks = model.words_per_step // LENGTH
     plan = Windows(corpus, model.window, model.dynamic, torch.ones(size), noise, blocks, model.shared_noise)
-    model.start(size, CPU)
     model._prepare(blocks, LENGTH + 2 * model.window, plan.masks().double())
     model._v, model._u = doubles(size, model.dimension, seed=seed), doubles(size, model.dimension, seed=seed + 1)
     return plan, next(plan.steps(torch.Generator().manual_seed(seed), CPU, 0, 1))
