@@ -71,6 +71,8 @@ def pmi(counts: scipy.sparse.csr_array, *, power: float = 1.0) -> scipy.sparse.c
 class PMISVD:
     r"""Vectors from counts: positive PMI less :math:`\ln k`, then a singular value decomposition, :eq:`w2v-pmi-svd`.
 
+    What negative sampling converges to, :eq:`w2v-pmi`, is the matrix that is decomposed.
+
     .. math::
         M = \max(\mathrm{PMI} - \ln k, 0) \approx U_d \Sigma_d V_d^\top, \qquad
         v_w = (U_d \Sigma_d^{p})_w, \quad u_c = (V_d \Sigma_d^{1 - p})_c

@@ -292,8 +292,9 @@ class SGNS(Word2Vec):
 
     def remedy(self) -> str:
         return (
-            f"a noise word stands for about {self.served():.0f} pairs of a step; raise shared_noise ({self.shared_noise}), or "
-            f"lower words_per_step ({self.words_per_step}) or learning_rate ({self.learning_rate})"
+            f"a noise word stands for about {self.served():.0f} pairs of a step; raise shared_noise "
+            f"({self.shared_noise}), or lower words_per_step ({self.words_per_step}) "
+            f"or learning_rate ({self.learning_rate})"
         )
 
 
@@ -301,8 +302,8 @@ class SGNS(Word2Vec):
 class CBOW(SGNS):
     r"""Continuous bag of words, :eq:`w2v-cbow`, with negative sampling: the mean of a window guesses its centre.
 
-    ``vectors`` are those of the words in the window, ``contexts`` those of the word that is guessed. A word counts as one
-    example, not one for each word of its window; the usual learning rate is twice that of skip-gram.
+    ``vectors`` are those of the words in the window, ``contexts`` those of the word that is guessed. A word counts
+    as one example, not one for each word of its window; the usual learning rate is twice that of skip-gram.
     """
 
     learning_rate: float = 0.05

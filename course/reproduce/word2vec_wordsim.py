@@ -52,7 +52,7 @@ class Word2VecWordSimConfig:
 
 
 class Word2VecWordSim(Recipe):
-    """Skip-gram with negative sampling, with one of its ideas taken away at a time; CBOW; counts; the untrained start."""
+    """Skip-gram with one of its ideas taken away at a time; CBOW; counts; the untrained start."""
 
     name = "word2vec-wordsim"
     presets = Word2VecWordSimConfig

@@ -181,8 +181,8 @@ def test_the_optimum_is_pmi_minus_log_k():
 def test_training_comes_near_the_optimum():
     corpus, k = random_corpus(3, documents=120, vocabulary=6), 1
     model = SGNS(
-        dimension=12, window=2, negatives=k, noise_power=1, dynamic=False, subsample=None, words_per_step=100, epochs=80,
-        learning_rate=0.05,
+        dimension=12, window=2, negatives=k, noise_power=1, dynamic=False, subsample=None, words_per_step=100,
+        epochs=80, learning_rate=0.05,
     ).fit(corpus)  # fmt: skip
     expected = pmi(pair_counts(corpus, 2, dynamic=False)).toarray()
     found = (model.vectors.matrix @ model.contexts.matrix.T).numpy()

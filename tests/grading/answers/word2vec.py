@@ -1,4 +1,4 @@
-"""Answers to the exercises on Word2Vec: mistakes, which must earn nothing, and other right ways, which must not lose."""
+"""Answers to the exercises on Word2Vec: mistakes, which must earn nothing, and other ways that are right."""
 
 WRONG = {
     "window_pairs": {
@@ -183,4 +183,4 @@ def glove_step(u, context_bias, counts, n_max, ridge):
 }
 
 # Edge cases that the statement names: the visible tests do not look for them.
-HIDDEN_ONLY = {"expected_gradient": ["words that never occur as noise"], "glove_step": ["weights without a ceiling"]}
+HIDDEN_ONLY = {"expected_gradient": ["words that never occur as noise"]}
