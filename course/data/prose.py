@@ -177,7 +177,7 @@ def new_paragraphs(found: Sequence[str]) -> list[bool]:
     """
     spoken = [words(paragraph) for paragraph in found]
     first: dict[tuple[str, ...], int] = {}
-    new = np.array([first.setdefault(tuple(said), position) == position for position, said in enumerate(spoken)])
+    new = np.array([first.setdefault(tuple(said), position) == position for position, said in enumerate(spoken)], bool)
     number: dict[str, int] = {}
     ids = np.array([number.setdefault(word, len(number)) for said in spoken for word in said], dtype=np.uint64)
     owner = np.repeat(np.arange(len(spoken)), [len(said) for said in spoken])

@@ -8,7 +8,8 @@ import unicodedata
 
 # Not after a letter or digit; a letter; letters and digits; parts joined by an apostrophe or a hyphen.
 WORD = re.compile(r"(?<![^\W_])[^\W\d_][^\W_]*(?:['-][^\W_]+)*")
-END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[^\W\d_a-z])|\n+")
+# After a stop, with a closing quotation mark or bracket, and before any letter but a small Latin one; or a line break.
+END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)\]]))\s+(?=[\"'“‘(\[]?[^\W\d_a-zß-ÿ])|\n+")
 
 
 def words(text: str) -> list[str]:
@@ -23,7 +24,8 @@ def words(text: str) -> list[str]:
         >>> words("Don’t cross the Königsstraße: well-known since 1984, in conv2d's learning_rate!")
         ["don't", 'cross', 'the', 'königsstraße', 'well-known', 'since', 'in', "conv2d's", 'learning', 'rate']
     """
-    return WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
+    found = WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'").lower())
+    return [word for word in found if word[0].isalpha()]  # the expression takes signs such as ¼ for letters
 
 
 def sentences(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Prose: what is dropped from a docstring, nothing twice, no test text in training, and the same in every process."""
 
-import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -92,7 +92,14 @@ def test_splits_share_no_file_and_no_paragraph_and_make_up_the_whole(small):
         assert not files[one] & files[other] and not set(lines[one]) & set(lines[other])
     assert [part_of(name) for part in parts for name in part.names] == [i for i in range(3) for _ in parts[i].names]
     assert load("prose").texts == tuple(text for part in parts for text in part.texts)
-    assert {name.split("/")[0] for name in load("prose").names} == set(SMALL)
+    assert {name.split("/")[0] for name in load("prose").names} >= set(SMALL)
+
+
+def test_of_a_paragraph_in_two_splits_training_keeps_it(monkeypatch):
+    names = sorted((f"package/{i}.py:0" for i in range(200)), key=lambda name: module.zlib.crc32(name.encode()))
+    names = names[[part_of(name) for name in names].index(2) :]  # a test file is first in the order of checksums
+    monkeypatch.setattr(module, "docstrings", lambda: [(name, "This paragraph is in every file.") for name in names])
+    assert [len(documents) for documents in module.make().values()] == [1, 0, 0]
 
 
 def test_tokens_limit_the_words(small):
@@ -107,13 +114,15 @@ def test_tokens_limit_the_words(small):
 
 
 def test_every_process_makes_the_same():
-    code = f"from course.data import prose; prose.PACKAGES = {SMALL}; print(prose.make())"
-    made = [
+    code = f"import json; from course.data import prose; prose.PACKAGES = {SMALL}; print(json.dumps(prose.make()))"
+    runs = [
         subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
         for seed in ("1", "2")
     ]
-    assert len({hashlib.sha256(run.stdout).hexdigest() for run in made}) == 1
-    assert len(made[0].stdout) > 10_000, made[0].stderr
+    assert runs[0].stdout == runs[1].stdout, runs[0].stderr
+    assert {part: len(made) > 9 for part, made in json.loads(runs[0].stdout).items()} == dict.fromkeys(
+        module.SPLITS, True
+    )
 
 
 def test_it_is_made_once_and_again_when_the_cache_is_damaged_or_cannot_be_written(small, home, monkeypatch):

@@ -38,7 +38,7 @@ def test_dictionaries_from_the_zip_file_or_its_folder(tiny):
     assert load("xling_eval") == found
     (folder / "bli_datasets/en-de/yacle.test.freq.2k.en-de.tsv").unlink()
     with pytest.raises(
-        DataError, match="bli_datasets holds 1 dictionaries with the SHA-256 .*, expected 2 with .*: its"
+        DataError, match=r"bli_datasets holds 1 dictionaries with the SHA-256 .*, expected 2 with .*: its"
     ):
         load("xling_eval")
 
