@@ -85,6 +85,11 @@ class PMISVD:
         noise_power: as ``power`` in :func:`pmi`.
 
     After :meth:`fit`: ``vectors``, ``contexts`` and ``singular_values``.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> PMISVD(dimension=3, window=1).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     dimension: int = 100

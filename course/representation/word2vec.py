@@ -29,7 +29,14 @@ NOTES = 50  # losses noted in a pass
 
 
 class DivergedError(ArithmeticError):
-    """The training ran away; the message says what to change."""
+    """The training ran away; the message says what to change.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> SGNS(dimension=3, epochs=9, learning_rate=1e6, shared_noise=1).fit(corpus)
+        Traceback (most recent call last):
+        course.representation.word2vec.DivergedError: the loss is ... a noise word stands for about 6000 pairs ...
+    """
 
 
 def softmax_gradient(v: Tensor, contexts: Tensor, observed: int) -> tuple[Tensor, Tensor]:
@@ -203,6 +210,11 @@ class Softmax(Word2Vec):
     r"""Skip-gram with the full softmax, :eq:`w2v-skipgram`: exact, and each step costs O(V).
 
     For a vocabulary of a few thousand words. Its learning rate may be larger, as expected counts change slowly.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> Softmax(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     def step(self, step: Step, rate: float) -> None:
@@ -242,6 +254,11 @@ class SGNS(Word2Vec):
         negatives: noise words k for each pair.
         shared_noise: noise words K that a step draws.
         noise_power: the power of the counts in the noise distribution.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> SGNS(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     negatives: int = 5
@@ -304,6 +321,11 @@ class CBOW(SGNS):
 
     ``vectors`` are those of the words in the window, ``contexts`` those of the word that is guessed. A word counts
     as one example, not one for each word of its window; the usual learning rate is twice that of skip-gram.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> CBOW(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     learning_rate: float = 0.05

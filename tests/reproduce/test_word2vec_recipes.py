@@ -16,14 +16,14 @@ from course.reproduce.word2vec_bilingual import FOUND, Word2VecBilingual, Word2V
 from course.reproduce.word2vec_wordsim import ADD, RELATED, WITH_QUESTION, Word2VecWordSim, Word2VecWordSimConfig
 
 TOPICS = 4
-EACH = 5  # words of a topic
+EACH = 25  # words of a topic
 
 
 def topic_texts(prefix: str, seed: int) -> Texts:
     """Sentences of one topic each, whose words are called after it: ``a0 a3 a1``."""
     generator = torch.Generator().manual_seed(seed)
     lines = []
-    for _ in range(600):
+    for _ in range(1_500):
         topic = int(torch.randint(TOPICS, (1,), generator=generator))
         own = torch.randint(EACH, (8,), generator=generator).tolist()
         lines.append(" ".join(f"{prefix}{'abcd'[topic]}{number}" for number in own))
@@ -53,7 +53,7 @@ def load(name: str, **options):
 @pytest.fixture
 def small(monkeypatch):
     """The stand-ins, and settings to match."""
-    wordsim = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=6, seeds=(0, 1))
+    wordsim = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
     bilingual = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
     for module in (word2vec_wordsim, word2vec_bilingual):
         monkeypatch.setattr(module.data, "load", load)
