@@ -33,9 +33,11 @@ class DivergedError(ArithmeticError):
 
     Example:
         >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
-        >>> SGNS(dimension=3, epochs=9, learning_rate=1e6, shared_noise=1).fit(corpus)
-        Traceback (most recent call last):
-        course.representation.word2vec.DivergedError: the loss is ... a noise word stands for about 6000 pairs ...
+        >>> try:
+        ...     SGNS(dimension=3, epochs=9, learning_rate=1e6, shared_noise=1).fit(corpus)
+        ... except DivergedError as error:
+        ...     print(str(error).split(": ")[1].split(";")[0])
+        a noise word stands for about 6000 pairs of a step
     """
 
 

@@ -151,6 +151,25 @@ def test_a_step_without_a_pair_changes_nothing(kind):
     assert model.loss(step) == 0
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_step_on_a_gpu_is_that_on_a_cpu_and_never_waits(kind):
+    models = [MODELS[kind](dimension=5, window=3, words_per_step=25, device=device) for device in ("cpu", "cuda")]
+    for model in models:
+        plan, step = one_step(model, random_corpus())
+        model._v, model._u = model._v.to(model.device), model._u.to(model.device)
+        model._prepare(1, LENGTH + 2 * model.window, plan.masks().double().to(model.device))
+        step = step._replace(**{name: getattr(step, name).to(model.device) for name in step._fields[:-1]})
+        mode = "error" if model.device == "cuda" else "default"
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            model.step(step, rate=0.1)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(models[0]._v, models[1]._v.cpu())
+    torch.testing.assert_close(models[0]._u, models[1]._u.cpu())
+
+
 # --- the optimum
 
 
