@@ -62,7 +62,7 @@ def main() -> None:
     for part in ("wheels", "data", "site"):
         shutil.rmtree(PACK / part, ignore_errors=True)
     download(PACK / "wheels", options.python)
-    for name in sorted({listed.data for listed in RECIPES.values()}):
+    for name in sorted({name for listed in RECIPES.values() for name in listed.data}):
         try:
             shutil.copytree(locate(name), PACK / "data" / name, ignore=shutil.ignore_patterns(".*", f"*{PART}"))
         except DataError as error:

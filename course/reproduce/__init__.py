@@ -7,10 +7,10 @@ from course.errors import CourseError
 
 
 class Listed(NamedTuple):
-    """What is known of a recipe before it is run: its class as ``module:class``, its data set, what its table shows."""
+    """What is known of a recipe before it runs: its class as ``module:class``, its data sets, what its table shows."""
 
     path: str
-    data: str
+    data: tuple[str, ...]
     title: str
 
 
@@ -19,12 +19,22 @@ class Listed(NamedTuple):
 RECIPES = {
     "mnist-cca": Listed(
         "course.reproduce.mnist_cca:MnistCCA",
-        "mnist",
+        ("mnist",),
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
+    ),
+    "word2vec-bilingual": Listed(
+        "course.reproduce.word2vec_bilingual:Word2VecBilingual",
+        ("multi30k", "xling_eval"),
+        "word vectors of English and German captions, trained apart and aligned by a small dictionary",
+    ),
+    "word2vec-wordsim": Listed(
+        "course.reproduce.word2vec_wordsim:Word2VecWordSim",
+        ("nltk_corpora", "wordsim", "analogies"),
+        "Word2Vec on 2.8 million words: similarity and analogies with one idea taken away at a time",
     ),
     "omniglot-maml": Listed(
         "course.reproduce.omniglot_maml:OmniglotMAML",
-        "omniglot",
+        ("omniglot",),
         "5-way and 20-way 1-shot accuracy of MAML on Omniglot (Finn et al., 2017, Table 1)",
     ),
 }
