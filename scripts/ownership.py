@@ -1,7 +1,7 @@
 """Which modules and tests belong to which chapter.
 
-A module in the folder of a part belongs to the first chapter of that part, in reading order, that needs it; its tests
-are `tests/<part>/test_<module>*.py`.
+A module in the folder of a part belongs to the first chapter of that part, in reading order, that needs it; if none
+does, to the first one of any part. Its tests are `tests/<part>/test_<module>*.py`.
 """
 
 from pathlib import Path
@@ -23,15 +23,18 @@ def notebooks_of(chapter: Chapter) -> list[Path]:
 
 def own_modules() -> dict[str, list[str]]:
     """The modules of each chapter, such as ``course.crossmodal.cca``."""
-    found, taken = {}, set()
+    needed, folders = [], tuple(f"course.{part(chapter)}." for chapter in chapters() if part(chapter))
     for chapter in chapters():
         cells = [cell for path in notebooks_of(chapter) for cell in nbformat.read(path, as_version=4).cells]
-        needed = imported(cell.source for cell in cells if cell.cell_type == "code")
-        prefix = f"course.{part(chapter)}."
-        own = {name for name in needed if part(chapter) and name.startswith(prefix)} - taken
-        found[chapter.name] = sorted(own)
-        taken |= own
-    return found
+        names = imported(cell.source for cell in cells if cell.cell_type == "code")
+        needed.append((chapter, [name for name in names if name.startswith(folders)]))
+    owner: dict[str, str] = {}
+    for of_own_part in (True, False):
+        for chapter, names in needed:
+            for name in names:
+                if name.startswith(f"course.{part(chapter)}.") or not of_own_part:
+                    owner.setdefault(name, chapter.name)
+    return {chapter.name: sorted(name for name in owner if owner[name] == chapter.name) for chapter, _ in needed}
 
 
 def own_tests() -> dict[str, list[Path]]:

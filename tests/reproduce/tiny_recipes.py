@@ -1,4 +1,4 @@
-"""Small stand-ins for Omniglot and MNIST, and settings to match: each recipe whole in a second or two.
+"""Small stand-ins for the data sets, and settings to match: each recipe whole in a second or two.
 
 ``python tiny_recipes.py RECIPE FOLDER`` runs one recipe three times: in FOLDER/whole in peace; in FOLDER/killed, where
 one life after the other is killed (SIGKILL) until one reaches the end; in FOLDER/two in two processes, which note the
@@ -11,15 +11,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import tiny_texts
 import torch
 from accelerate import debug_launcher
 
 from course import data
-from course.data import LabelledSet
+from course.data import LabelledSet, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
+from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
+from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
 SIZE = 16  # pixels of a character
 HEIGHT = 6  # pixels of a digit; enough, and quick
@@ -28,14 +31,18 @@ TINY = {"queries": 1, "test_queries": 2, "episodes": 20, "validate_every": 3, "v
 NAMING = {"naming_steps": 6, "naming_batch": 8, "fine_tuning_steps": 2, "fine_tuning_rates": (0.1, 0.3)}
 OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, seeds=(0, 1), **TINY, **NAMING)
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
+WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
+BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
-def load(name: str, *, split: str, rotations: bool = False) -> LabelledSet:
+def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
     if name == "mnist":
         return tiny_mnist(split)
-    assert name == "omniglot" and rotations == (split == "train")
-    return tiny_omniglot(split)
+    if name == "omniglot":
+        assert rotations == (split == "train")
+        return tiny_omniglot(split)
+    return tiny_texts.load(name)
 
 
 def tiny_omniglot(split: str) -> LabelledSet:
@@ -67,6 +74,8 @@ def install(patch=setattr) -> None:
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
+    patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
