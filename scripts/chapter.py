@@ -38,7 +38,8 @@ def settings(unexecuted: list[str]) -> str:
     config["execute"]["exclude_patterns"] += unexecuted
     config["sphinx"]["config"]["suppress_warnings"].append("myst-nb.lexer")  # which a kernel would have told
     config["sphinx"]["extra_extensions"].remove("sphinx.ext.viewcode")  # its pages take the longest
-    del config["sphinx"]["config"]["viewcode_line_numbers"]
+    own = config["sphinx"]["config"]
+    config["sphinx"]["config"] = {key: value for key, value in own.items() if not key.startswith("viewcode_")}
     names = [*config["sphinx"]["local_extensions"], "few_pages"]
     config["sphinx"]["local_extensions"] = dict.fromkeys(names, str(ROOT / "book" / "_ext"))
     return yaml.safe_dump(config)

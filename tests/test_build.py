@@ -74,19 +74,95 @@ def test_reading_depends_on_the_extensions_and_what_they_use_of_the_course(scrip
     assert reading.reading() != before
 
 
-def test_a_link_is_checked_again_when_its_target_goes(tmp_path):
-    """Sphinx alone would pass over the page with the link, which has not changed."""
-    (tmp_path / "conf.py").write_text("extensions = ['myst_parser', 'fresh']\nnitpicky = True")
-    (tmp_path / "index.md").write_text("# One\n\n```{toctree}\nlinks\ntarget\n```\n")
-    (tmp_path / "links.md").write_text("# Two\n\nSee {ref}`there`.\n")
+@pytest.fixture
+def small_book(tmp_path):
+    """Build a book of the pages with these names, some of which are written anew; what Sphinx warns of."""
+    (tmp_path / "conf.py").write_text(
+        "extensions = ['myst_parser', 'sphinx_proof', 'fresh']\n"
+        "myst_enable_extensions = ['colon_fence', 'dollarmath']\n"
+        "nitpicky = numfig = math_numfig = True\nhtml_sourcelink_suffix = ''\nhtml_theme = 'basic'\n"
+        "html_sidebars = {'**': ['globaltoc.html']}\n"
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "book" / "_ext")}
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(tmp_path), str(tmp_path / "_out")]
 
-    def build(label: str, title: str) -> str:
-        (tmp_path / "target.md").write_text(f"({label})=\n# {title}\n")
+    def build(*names: str, **changed: str) -> str:
+        listed = "\n".join(names)
+        (tmp_path / "index.md").write_text(f"# One\n\n```{{toctree}}\n:numbered:\n{listed}\n```\n")
+        for name, text in changed.items():
+            (tmp_path / f"{name}.md").write_text(text)
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60).stderr
 
-    assert build("there", "Three") == ""
-    assert build("there", "Another title") == ""
-    said = build("elsewhere", "Another title")
+    build.page = lambda name: tmp_path / "_out" / f"{name}.html"
+    return build
+
+
+def test_a_link_is_checked_again_when_its_target_goes(small_book):
+    """Sphinx alone would pass over the page with the link, which has not changed."""
+    links = "# Two\n\nSee {ref}`there`.\n"
+    assert small_book("links", "target", links=links, target="(there)=\n# Three\n") == ""
+    assert small_book("links", "target", target="(there)=\n# Another title\n") == ""
+    said = small_book("links", "target", target="(elsewhere)=\n# Another title\n")
     assert "links.md" in said and "undefined label: 'there'" in said
+
+
+LINKS = "# Two\n\n{prf:ref}`it`, {eq}`e`, {numref}`f`, {ref}`f`, {ref}`s`.\n"
+TARGETS = """# Three
+
+(s)=
+## A heading
+
+:::{prf:proposition}
+:label: it
+:::
+
+$$x$$ (e)
+
+:::{figure} map.svg
+:name: f
+
+A caption
+:::
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("(s)=", ":::{prf:proposition}\n:label: one\n:::\n\n(s)=", "Proposition 2.2"),
+        ("(s)=", "$$y$$ (one)\n\n(s)=", "(2.2)"),
+        ("(s)=", ":::{figure} map.svg\nAnother\n:::\n\n(s)=", "Fig. 2.2"),
+        ("{prf:proposition}", "{prf:theorem}", "Theorem 2.1"),
+        ("A caption", "Other words", "Other words"),
+        ("A heading", "Other words", "Other words"),
+        ("# Three", "# Another title", "Another title"),
+    ],
+)
+def test_what_a_page_shows_of_another_one_is_written_again(small_book, tmp_path, old, new, shown):
+    """Its numbers, its captions and its titles, on a page that has not changed."""
+    (tmp_path / "map.svg").write_text("<svg/>")
+    assert small_book("links", "target", links=LINKS, target=TARGETS) == ""
+    before = small_book.page("links").read_text(encoding="utf8")
+    assert shown not in before
+    assert small_book("links", "target", target=TARGETS.replace(old, new, 1)) == ""
+    assert shown in small_book.page("links").read_text(encoding="utf8")
+
+
+def test_a_change_of_prose_writes_one_page(small_book):
+    small_book("links", "target", links="# Two\n", target="# Three\n")
+    written = [small_book.page(name).stat().st_mtime_ns for name in ("links", "target")]
+    small_book("links", "target", target="# Three\n\nMore.\n")
+    assert small_book.page("links").stat().st_mtime_ns == written[0]
+    assert small_book.page("target").stat().st_mtime_ns > written[1]
+
+
+def test_a_new_page_is_listed_on_the_old_ones_and_a_page_that_has_gone_is_deleted(small_book, tmp_path):
+    assert small_book("old", "last", old="# Old\n", last="# Last\n") == ""
+    assert small_book("old", "added", "last", added="# Added\n") == ""
+    for name in ("old", "last"):
+        text = small_book.page(name).read_text(encoding="utf8")
+        assert "2. Added" in text and "3. Last" in text
+    (tmp_path / "added.md").unlink()
+    assert small_book("old", "last") == ""
+    assert not small_book.page("added").exists() and small_book.page("old").exists()
+    assert "Added" not in small_book.page("old").read_text(encoding="utf8")

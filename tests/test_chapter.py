@@ -77,6 +77,19 @@ def test_the_page_is_built_with_the_settings_of_the_book_but_for_what_it_must(sc
     assert own == book
 
 
+def test_a_page_is_built_with_these_settings_without_a_warning(script, tmp_path):
+    chapter, page = script("chapter"), tmp_path / "index.md"
+    page.write_text("# A page\n")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "references.bib").write_text("")
+    (tmp_path / "_config.yml").write_text(chapter.settings([]))
+    paths = [tmp_path, tmp_path / "_build" / "html", tmp_path / "_config.yml", page]
+    command = [sys.executable, "-P", "-c", chapter.SPHINX, *paths]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "<h1>A page" in (tmp_path / "_build" / "html" / "index.html").read_text(encoding="utf8")
+
+
 def recorded(folder, **seconds):
     """A record of pytest in which the tests and exercises of CCA took so long."""
     files = ("cca", "covariance", "multiview_cca", "nonlinear_cca")
