@@ -80,7 +80,10 @@ def tests_of(chapter: Chapter) -> str | None:
     files = [str(path.relative_to(ROOT)) for path in own_tests()[chapter.name]]
     chosen = [Path(file).name for file in files]
     if chapter.solution.exists():
-        files, chosen = [*files, "tests/grading/test_solutions.py"], [*chosen, f"[{chapter.name}"]
+        files, chosen = (
+            [*files, "tests/grading/test_solutions.py"],
+            [*chosen, *(f"[{chapter.name}{end}" for end in "]-")],
+        )
     return f"{shlex.join(files)} -k {shlex.quote(' or '.join(chosen))}" if files else None
 
 
