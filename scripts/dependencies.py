@@ -39,14 +39,13 @@ ANY_RESULT = re.compile(
 )
 READ_BY_THE_BOOK = {"_toc.yml", LIST.name, "references.bib"}
 EVERYTHING = "course.*"
+HIDDEN = re.compile(r"(?:^|/)(?:\.|__pycache__)")
 
 
 def files_below(folder: Path) -> list[Path]:
     """All files of a folder but for those in hidden folders and caches, which git ignores, too."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return [
-        path for path in found if not any(re.match(r"\.|__pycache__", each) for each in path.relative_to(folder).parts)
-    ]
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [file for file in files if not HIDDEN.search(file.relative_to(folder).as_posix())]
 
 
 def modules(root: Path = ROOT) -> dict[str, Path]:
