@@ -80,7 +80,8 @@ def tests_of(chapter: Chapter) -> str | None:
     files = [str(path.relative_to(ROOT)) for path in own_tests()[chapter.name]]
     chosen = [Path(file).name for file in files]
     if chapter.solution.exists():
-        files, chosen = [*files, "tests/grading/test_solutions.py"], [*chosen, f"[{chapter.name}"]
+        files += ["tests/grading/test_solutions.py"]
+        chosen += [f"[{chapter.name}]", f"[{chapter.name}-"]  # and not those of a chapter whose name begins alike
     return f"{shlex.join(files)} -k {shlex.quote(' or '.join(chosen))}" if files else None
 
 

@@ -65,7 +65,10 @@ class Notebook:
     def digest(self) -> str:
         # tags count, too: they decide which cells may fail
         cells = [cell for cell in self.content.cells if cell.cell_type == "code"]
-        return digest([cell.source for cell in cells], key=f"{self.name} {[cell.metadata for cell in cells]}")
+        key = (
+            f"{self.name} {self.content.metadata.get('kernelspec', {}).get('name')} {[cell.metadata for cell in cells]}"
+        )
+        return digest([cell.source for cell in cells], key=key, folder=self.path.parent)
 
     @property
     def kept(self) -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import chapters
 from chapters import ROOT, Chapter, Part
+from dependencies import modules
 
 from course.files import write_whole
 
@@ -138,13 +139,10 @@ def drawn(svg: str) -> str:
 # --- The package
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def sources() -> list[Path]:
-    return sorted(path for path in COURSE.rglob("*.py") if path.name != "__main__.py")
+@cache
+def sources() -> dict[Path, str]:
+    """The modules by their paths."""
+    return {path: name for name, path in modules().items() if path.name != "__main__.py"}
 
 
 def rooms() -> dict[str, list[Path]]:
@@ -182,7 +180,7 @@ def automodule(path: Path, parents: set[str]) -> str:
     options = ["   :members:"] if defines else []
     if bases & parents:
         options += ["   :show-inheritance:", "   :inherited-members: BaseException, Module"]
-    return lines(["```{eval-rst}", f".. automodule:: {module_name(path)}", *options, "```"])
+    return lines(["```{eval-rst}", f".. automodule:: {sources()[path]}", *options, "```"])
 
 
 def where_used(path: Path, there: list[Chapter]) -> str:
@@ -216,7 +214,7 @@ def described(paths: list[Path], there: list[Chapter]) -> str:
     for path in paths:
         if path.parent != COURSE and path.name != "__init__.py":
             used = where_used(path, there) if path.parent.name in folders else ""
-            text += f"\n## `{module_name(path)}`\n\n{used}"
+            text += f"\n## `{sources()[path]}`\n\n{used}"
         text += automodule(path, parents)
     return text
 

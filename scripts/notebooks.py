@@ -15,6 +15,8 @@ from pathlib import Path
 
 import nbformat
 
+from course.files import write_whole
+
 CHECKED = "nbval-check-output"
 CELL_METADATA = ("tags", "mystnb", "nbgrader", "deletable", "editable")
 KERNEL = {
@@ -103,9 +105,7 @@ def main(arguments=None) -> int:
             if text != path.read_text(encoding="utf8"):
                 rough.append(path)
             continue
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text, encoding="utf8")
-        partial.replace(path)
+        write_whole(path, text)
     for path in rough:
         print(f"{path} is not normalised; run: python scripts/notebooks.py normalise {path}", file=sys.stderr)
     return 1 if rough else 0

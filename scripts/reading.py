@@ -2,7 +2,7 @@
 
 Sphinx reads again the pages that have changed, and those that include what has changed: it knows for itself which
 these are. It warns about a page only when it reads it, so after a build that failed or was killed all are read again;
-and so are they when the extensions, the settings or the installed versions have changed. Reading executes nothing.
+and so are they when the extensions, the settings or the pinned versions have changed. Reading executes nothing.
 """
 
 import hashlib

@@ -59,7 +59,7 @@ def test_only_what_the_chapter_has_is_run(script):
     assert chapter.tests_of(chapter.wanted("practice")) is None
     tests = chapter.tests_of(chapter.wanted("crossmodal/cca"))
     assert "tests/crossmodal/test_nonlinear_cca.py" in tests and "maml" not in tests
-    assert tests.endswith("or [crossmodal/cca'")
+    assert tests.endswith("or [crossmodal/cca] or [crossmodal/cca-'")  # and not [crossmodal/cca_of_others
     commands = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     found = subprocess.run(commands, cwd=ROOT, capture_output=True, text=True, timeout=120).stdout.splitlines()
     answers = [line for line in found if "test_solutions" in line]
@@ -98,6 +98,8 @@ def recorded(folder, **seconds):
         harness = "tests.grading.test_solutions"
         cases += [
             (harness, "test_b[crossmodal/cca]", seconds["exercises"]),
+            (harness, "test_b[crossmodal/cca-answer]", 0.5),
+            (harness, "test_b[crossmodal/cca_of_others]", 99),
             (harness, "test_b[meta_learning/maml]", 99),
         ]
     (folder / "unit.xml").write_text(JUNIT.format("".join(CASE.format(*case) for case in cases)))
@@ -118,7 +120,7 @@ def budget(script, monkeypatch):
 
 
 def test_a_chapter_within_its_budget_passes(budget, tmp_path, capsys):
-    recorded(tmp_path, tests=60, exercises=30.5)
+    recorded(tmp_path, tests=60, exercises=30)
     assert budget.main(tmp_path, 2) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[-1].split() == ["crossmodal/cca", "24.0", "60.0", "30.5", "60", "/", "45", "/", "45"]
@@ -145,7 +147,21 @@ def test_a_time_that_is_missing_fails(budget, tmp_path, capsys, missing):
     assert "missing" in said.out and "missing; run: make" in said.err
 
 
-def test_the_projection_is_what_grows_times_the_chapters_and_the_rest(budget):
-    line = budget.projection(whole=600, growing=400, jobs=2, now=3)  # 400 s stay, 200 s become 1200 s
-    assert "so far: 10.0 min" in line and "about 27 min, within 35" in line
-    assert "OVER 35" in budget.projection(whole=600, growing=700, jobs=2, now=3)
+def test_the_projection_is_what_grows_times_the_chapters_and_the_rest(budget, monkeypatch):
+    monkeypatch.setattr(
+        budget, "parts", lambda: [SimpleNamespace(chapters=range(10)), SimpleNamespace(chapters=range(8))]
+    )
+    line, minutes = budget.projection(whole=600, growing=400, jobs=2, now=3)  # 400 s stay, 200 s become 1200 s
+    assert "so far: 10.0 min. With 18 chapters about 27 min, within 35" in line
+    assert minutes == pytest.approx(1600 / 60)
+    assert "OVER 35" in budget.projection(whole=600, growing=700, jobs=2, now=3)[0]
+
+
+@pytest.mark.parametrize(("minutes", "fails"), [(52, False), (53, True)])
+def test_a_course_that_would_take_half_as_much_again_fails(budget, monkeypatch, tmp_path, capsys, minutes, fails):
+    recorded(tmp_path, tests=20, exercises=30)
+    (tmp_path / "start").touch()
+    monkeypatch.setattr(budget, "projection", lambda *given: ("the line", minutes))
+    assert budget.main(tmp_path, 2) == fails
+    said = capsys.readouterr()
+    assert said.out.endswith("the line\n") and ("would take 53 min, and 35 are meant" in said.err) == fails

@@ -196,6 +196,16 @@ def test_drift_is_found_and_repaired(checkout, file, old, new):
     assert contents(checkout) == before
 
 
+def test_a_copy_in_a_hidden_folder_is_no_module(checkout):
+    hidden = checkout / "course" / "crossmodal" / ".ipynb_checkpoints"
+    hidden.mkdir()
+    (hidden / "cca-checkpoint.py").write_text('"""A copy."""\n')
+    done = run(checkout, "scripts/generate.py", "--check")
+    (hidden / "cca-checkpoint.py").unlink()
+    hidden.rmdir()
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [

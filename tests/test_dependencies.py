@@ -48,6 +48,9 @@ def package(root: Path, **sources: str) -> Path:
         "class A:\n    try:\n        import course.a.b\n    except ImportError:\n        pass",
         "LOADER = {'b': ('course.a.b:load', 1)}",
         "import_module(f'course.a.{name}')",
+        "import_module('course.a.%s' % name)",
+        "import_module('course.a.{}'.format(name))",
+        "print(open('../course/a/b.py').read())",
         "from course.a import *",
     ],
 )
@@ -76,11 +79,80 @@ def test_a_page_that_shows_results_does_not_depend_on_the_recipes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cell", ["!course reproduce", "%run x.py", "%%bash\ncourse check", "import subprocess", "def f(:", "x = ! ls"]
+    "cell",
+    [
+        "!course reproduce",
+        "%run x.py",
+        "%sx course reproduce",
+        "%%bash\ncourse check",
+        "import subprocess",
+        "def f(:",
+        "x = ! ls",
+        "os.popen('course check')",
+        "from os import system",
+        "__import__(name)",
+        "from importlib import import_module as load",
+        "exec(text)",
+        "eval(text)",
+        "getattr(course, 'a')",
+    ],
 )
 def test_a_cell_that_cannot_be_read_or_starts_others_may_load_everything(tmp_path, cell):
     root = package(tmp_path, a="", a__b="", c="")
     assert dependencies.imported(["1 + 1", cell], root) == set(dependencies.modules(root))
+
+
+@pytest.mark.parametrize("cell", ["model.eval()", "%matplotlib inline", "getattr(x, 'course')", "retrieval(queries)"])
+def test_what_only_looks_like_starting_others_does_not(tmp_path, cell):
+    assert dependencies.imported([cell], package(tmp_path, a="")) == set()
+
+
+def test_the_digest_follows_the_files_beside_the_page_and_what_they_import(tmp_path):
+    root = package(tmp_path / "root", a="", b="")
+    folder = tmp_path / "book"
+    (folder / ".ipynb_checkpoints").mkdir(parents=True)
+    contents = {"helper.py": "import course.a", "senses.csv": "1"}
+    others = ("page.ipynb", "other.md", ".ipynb_checkpoints/x.csv", *dependencies.READ_BY_THE_BOOK)
+
+    def digest() -> str:
+        return dependencies.digest(["import helper"], root, folder=folder)
+
+    for name, content in contents.items():
+        (folder / name).write_text(content)
+    before = digest()
+    for name in others:
+        (folder / name).write_text("x")
+        assert digest() == before, name
+    (root / "course" / "b.py").write_text("x = 1")
+    assert digest() == before
+    for path in (root / "course" / "a.py", folder / "senses.csv", folder / "helper.py"):
+        path.write_text("x = 2")
+        assert digest() != before
+        before = digest()
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("COURSE_DATA", True), ("COURSE_DEVICE", True), ("COURSE_SVGS", True)]
+    + [(name, False) for name in ("COURSE_QUIET", "COURSE_SVG", "COURSE_CACHE", "OTHER")],
+)
+def test_the_variables_of_the_course_count_where_they_may_change_an_output(tmp_path, monkeypatch, name, counts):
+    root = package(tmp_path)
+    monkeypatch.delenv(name, raising=False)
+    before = dependencies.digest(["1"], root)
+    monkeypatch.setenv(name, "somewhere")
+    assert (dependencies.digest(["1"], root) != before) == counts
+
+
+def test_hidden_folders_hold_no_modules_and_no_data(tmp_path):
+    root = package(tmp_path, a="")
+    hidden = root / "course" / ".ipynb_checkpoints"
+    hidden.mkdir()
+    before = dependencies.digest(["import course.a"], root)
+    for name in ("a-checkpoint.py", "data.json"):
+        (hidden / name).write_text("import course.b")
+    assert set(dependencies.modules(root)) == {"course", "course.a"}
+    assert dependencies.digest(["import course.a"], root) == before
 
 
 def test_the_digest_follows_code_versions_and_data_files(tmp_path):
@@ -114,6 +186,23 @@ def test_results_count_by_the_name_of_their_recipe_or_all(tmp_path):
     assert names(start + 'load_result("two", preset)') == {"two-full"}
     assert names(start + "show(name)") == {"one-quick", "one-more-quick", "two-full"}
     assert names("show('one')") == set()
+    every = {"one-quick", "one-more-quick", "two-full", "bench-one"}
+    (results / "bench-one.json").write_text("")
+    label = "label = {'two': 'Two'}\n"  # a name in quotes hides no other
+    assert names(start + label + "open('../results/bench-one.json')") == {"two-full", "bench-one", "one-quick"}
+    assert names(start + label + "show('one')") == {"two-full", "one-quick"}
+    for cell in (
+        "show('one' + '-more')",
+        "show(name)",
+        "show(f'{name}')",
+        "load_result(name, preset)",
+        "list(RESULTS.iterdir())",
+        "open(f'../results/{name}.json')",
+        "(Path('..') / 'results').glob('*')",
+    ):
+        assert names(start + label + cell) == every, cell
+    assert names(start + label + "plt.show()") == {"two-full"}
+    (results / "bench-one.json").unlink()
     before = dependencies.digest([start + "show('one')"], root)
     (results / "one-full.json").write_text("")  # one that was not there
     assert dependencies.digest([start + "show('one')"], root) != before

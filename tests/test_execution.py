@@ -90,10 +90,12 @@ def test_what_is_edited_while_it_runs_is_not_kept(execution, tmp_path):
 def test_a_kill_leaves_nothing_that_passes_for_new(execution, tmp_path):
     old = page(execution, tmp_path, "print(1)")
     keep(old)
-    new = page(execution, tmp_path, "open('started', 'w')", "import time\ntime.sleep(60)")
+    started = tmp_path / "elsewhere" / "started"  # not a file beside the page, which counts
+    started.parent.mkdir()
+    new = page(execution, tmp_path, f"open({str(started)!r}, 'w')", "import time\ntime.sleep(60)")
     command = KILLED.format(scripts=SCRIPTS, build=str(execution.BUILD), page=str(new.path))
     with subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.DEVNULL) as process:
-        while not (tmp_path / "started").exists() and process.poll() is None:
+        while not started.exists() and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
@@ -110,6 +112,17 @@ def test_tags_count_and_prose_does_not(execution, tmp_path):
     written.cells[1].metadata.tags = ["raises-exception"]
     nbformat.write(written, tmp_path / "page.ipynb")
     assert execution.Notebook("page", tmp_path / "page.ipynb").digest() != first
+
+
+def test_the_kernel_and_the_files_beside_the_page_count(execution, tmp_path):
+    own = page(execution, tmp_path, "print(1)")
+    first = own.digest()
+    (tmp_path / "senses.csv").write_text("1")
+    second = own.digest()
+    written = nbformat.read(own.path, as_version=4)
+    written.metadata.kernelspec.name = "another"
+    nbformat.write(written, own.path)
+    assert len({first, second, execution.Notebook("page", own.path).digest()}) == 3
 
 
 def test_jupyter_book_finds_all_pages_in_the_cache_that_is_filled(execution, tmp_path):
