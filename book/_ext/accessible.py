@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 REPAIRS = [
     (re.compile(r'(<div[^>]*class="citation"[^>]*) role="doc-biblioentry"'), r"\1"),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
-    (re.compile(r' id="proof(?:-content)?"'), ""),
+    (re.compile(r'(<(?:div class="proof|section class="[\w-]+-content")[^>]*) id="proof(?:-content)?"'), r"\1"),
     (re.compile(r'<th class="head[^"]*">\s*(?:<p>\s*</p>)?\s*</th>'), "<td></td>"),
 ]
 NAMELESS = "<summary>"

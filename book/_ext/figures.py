@@ -16,7 +16,7 @@ def frame(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put every SVG with a known width into a frame. The theme gives frames that scroll to the keyboard, too."""
     for image in list(doctree.findall(nodes.image)):
         path = Path(app.srcdir) / image["uri"]
-        if app.builder.format == "html" and path.suffix == ".svg":
+        if app.builder.format == "html" and path.suffix == ".svg" and path.is_file():
             before, after = framed(path.read_text(encoding="utf8"), "|").split("|")
             image.parent.replace(
                 image, [nodes.raw("", before, format="html"), image, nodes.raw("", after, format="html")]

@@ -25,11 +25,15 @@ REVEAL = """addEventListener("DOMContentLoaded", () => {
     for (let fold = element?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
     return element?.closest("details") && element;
   };
-  const follow = () => open(document.getElementById(decodeURIComponent(location.hash.slice(1))))?.scrollIntoView();
+  const follow = () => {
+    try { open(document.getElementById(decodeURIComponent(location.hash.slice(1))))?.scrollIntoView(); }
+    catch (error) { if (!(error instanceof URIError)) throw error; }  // an address that ends in #% leads nowhere
+  };
   addEventListener("hashchange", follow);
   follow();
   SphinxHighlight.highlightSearchWords();  // the theme keeps Sphinx from doing it; the words are marked 10 ms later
-  setTimeout(() => document.querySelectorAll("details .highlighted").forEach(open), 50);
+  setTimeout(() => document.querySelectorAll("details .highlighted").forEach(
+    (found) => open(found.closest(".question") ?? found)), 50);  // not the reasons: they give the answer away
 });"""
 
 

@@ -10,10 +10,12 @@
     ```
 
 Every choice is the browser's own `<details>`: it works without a script, by keyboard and with a screen reader, and on
-paper it is open. The script, on pages with questions only, remembers in the browser which choices were opened.
+paper it is open. The script, on pages with questions only, remembers in the browser which choices the reader
+opened; what a link or a search has opened is not chosen.
 """
 
 import hashlib
+from collections import Counter
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -21,17 +23,17 @@ from sphinx.util.docutils import SphinxDirective
 
 REMEMBER = """addEventListener("DOMContentLoaded", () => {
   const page = "questions:" + location.pathname;
-  const questions = [...document.querySelectorAll(".question")];
-  const choices = (question) => [...question.querySelectorAll(":scope > details")];
-  try {
-    const opened = JSON.parse(localStorage.getItem(page)) || {};
-    for (const question of questions)
-      choices(question).forEach((choice, i) => (choice.open = Boolean(opened[question.id]?.includes(i))));
-  } catch {}  // a browser that refuses to remember, or remembers something else
-  document.addEventListener("toggle", () => {
-    const opened = questions.map((question) => [question.id, choices(question).flatMap((c, i) => (c.open ? [i] : []))]);
-    try { localStorage.setItem(page, JSON.stringify(Object.fromEntries(opened))); } catch {}
-  }, true);
+  let chosen = new Set();
+  try { chosen = new Set(JSON.parse(localStorage.getItem(page))); }
+  catch {}  // a browser that refuses to remember, or remembers something else
+  for (const choice of document.querySelectorAll(".question > details")) {
+    const name = choice.parentElement.id + " " + [...choice.parentElement.children].indexOf(choice);
+    choice.open = chosen.has(name);
+    choice.firstElementChild.addEventListener("click", () => setTimeout(() => {  // when it is open, or closed
+      choice.open ? chosen.add(name) : chosen.delete(name);
+      try { localStorage.setItem(page, JSON.stringify([...chosen])); } catch {}
+    }));
+  }
 });"""
 
 
@@ -58,8 +60,10 @@ class Question(SphinxDirective):
         choices = [self.choice(item) for item in listed]
         if len(choices) < 2 or not any("right" in each["classes"] for each in choices):
             raise self.error("question: wanted two or more choices, one of them right: [x]")
-        name = hashlib.sha256("\n".join(self.content).encode()).hexdigest()[:8]  # another text is another question
-        return [question("", *text, *choices, ids=[f"question-{name}"])]
+        name = "question-" + hashlib.sha256("\n".join(self.content).encode()).hexdigest()[:8]  # its text is its name
+        asked = self.env.temp_data.setdefault("questions", Counter())
+        asked[name] += 1
+        return [question("", *text, *choices, ids=[name if asked[name] == 1 else f"{name}-{asked[name]}"])]
 
     def choice(self, item: nodes.list_item) -> choice:
         """`- [x] words`, then a quotation: the reason."""
@@ -76,10 +80,10 @@ def element(tag: str, **attributes):
     """The functions that write a node as an HTML element."""
 
     def visit(translator, node: nodes.Element) -> None:
-        label = {}
-        if isinstance(node, words) and next(node.findall(nodes.math), None):  # formulas do not count as a button's name
-            label["aria-label"] = node.astext().replace("\\", " ").strip()
-        translator.body.append(translator.starttag(node, tag, "", **attributes, **label))
+        translator.body.append(translator.starttag(node, tag, "", **attributes))
+        if isinstance(node, words) and next(node.findall(nodes.math), None):
+            # A formula alone is no name by the rules; a label would be read instead of it.
+            translator.body.append('<span class="visually-hidden">Choice: </span>')
 
     return visit, lambda translator, node: translator.body.append(f"</{tag}>")
 

@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import PackagePath, distribution, version
 from pathlib import Path
 
 from filelock import FileLock
 
 from course.data.location import LOCK, cache_folder, locate
 from course.data.registry import entry
-from course.data.sets import Damaged
+from course.data.sets import Damaged, DataError
 from course.files import write_whole
 
 
@@ -62,8 +62,20 @@ def made_once(name: str, packages: tuple[str, ...], source: str, make: Callable[
 
 
 def kept(path: Path) -> bytes | None:
-    """The content of a file in the cache, without the digest on its first line; ``None`` if absent or damaged."""
-    if not path.is_file():
+    """The content of a file in the cache, without the digest on its first line; ``None`` if unreadable or damaged."""
+    try:
+        digest, _, content = path.read_bytes().partition(b"\n")
+    except OSError:
         return None
-    digest, _, content = path.read_bytes().partition(b"\n")
     return content if hashlib.sha256(content).hexdigest().encode() == digest else None
+
+
+def package_files(package: str) -> list[PackagePath]:
+    """The files of an installed package by its installer's list.
+
+    Raises:
+        DataError: if there is no such list, as where a Linux distribution has installed the package.
+    """
+    if (found := distribution(package).files) is None:
+        raise DataError(f"{package} is installed without the list of its files (RECORD): run make env")
+    return found

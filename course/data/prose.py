@@ -12,13 +12,13 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 
 from course import runtime
 from course.arguments import require_whole
-from course.data.checked import made_once
+from course.data.checked import made_once, package_files
 from course.data.segmentation import is_prose, words
 from course.data.sets import DataError
 from course.data.texts import Texts
@@ -64,7 +64,7 @@ def load_prose(split: str | None = None, *, tokens: int | None = None) -> Texts:
             (that of a checksum of their names), so that the first ones come from all packages.
 
     Raises:
-        DataError: if one of the packages is not installed.
+        DataError: if one of the packages is not installed, or without the list of its files.
         ValueError: if ``tokens`` is not positive, or there is no such split.
     """
     if split not in (None, *SPLITS):
@@ -104,11 +104,11 @@ def part_of(name: str) -> int:
 def docstrings() -> Iterator[tuple[str, str]]:
     """The docstrings of all packages, each with its name, such as ``numpy/lib/_npyio_impl.py:3``: file and number."""
     for package in runtime.progress(PACKAGES, desc="prose: packages", delay=1):
-        installed = distribution(package)
-        for file in sorted(path.as_posix() for path in installed.files if path.suffix == ".py"):
+        files = {path.as_posix(): path for path in package_files(package) if path.suffix == ".py"}
+        for file in sorted(files):
             if NOT_READ.search(file):
                 continue
-            source = installed.locate_file(file).read_text(encoding="utf8")
+            source = files[file].locate().read_text(encoding="utf8")
             if '"""' in source or "'''" in source:
                 with no_collection():
                     yield from ((f"{file}:{number}", found) for number, found in enumerate(strings(ast.parse(source))))

@@ -118,13 +118,14 @@ REGISTRY = {
         Entry(
             name="prose", kind="embedded", splits=SPLITS, loader="course.data.prose:load_prose",
             title="English paragraphs from the docstrings of scientific packages; no natural language in general",
-            licence="that of each package (BSD, MIT, Apache 2.0, LGPL 2.1, MPL 2.0); read here, not passed on",
+            licence="that of each package (BSD, MIT, Apache 2.0, LGPL 2.1, MPL 2.0, for matplotlib one after Python's, "
+            "for parts of numpy also 0BSD, Zlib, CC0); read here, not passed on",
             citation="the authors of the packages",
         ),
         Entry(
             name="wiki", kind="embedded", loader="course.data.wiki:load_wiki",
             title="articles of the English Wikipedia, the sample that gensim ships",
-            licence="CC BY-SA", citation="the authors of Wikipedia",
+            licence="CC BY-SA 3.0 (that of Wikipedia in May 2016)", citation="the authors of Wikipedia",
         ),
         Entry(
             name="omniglot", kind="real", splits=SPLITS, loader="course.data.omniglot:load_omniglot",

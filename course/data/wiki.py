@@ -1,14 +1,15 @@
 """Wiki: the sample of the English Wikipedia that gensim ships for its own tests, as plain text.
 
-A hundred long articles whose titles begin with A: ordinary words, where ``prose`` has technical ones.
-gensim takes the markup off. The text is under CC BY-SA, its authors are in the histories of the articles.
+A hundred long articles, most of their titles with an A in front: ordinary words, where ``prose`` has technical ones.
+gensim takes the markup off. The newest revision is of May 2016, when Wikipedia's text was under CC BY-SA 3.0; its
+authors are in the histories of the articles.
 """
 
 import bz2
 import re
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError
 
-from course.data.checked import made_once
+from course.data.checked import made_once, package_files
 from course.data.segmentation import is_prose, words
 from course.data.sets import DataError
 from course.data.texts import Texts
@@ -18,13 +19,13 @@ LEAST = 50  # words; shorter articles are redirections and stubs, which gensim's
 
 
 def load_wiki() -> Texts:
-    """The articles, each a document with a line for each paragraph, by title.
+    """The articles, each a document with a line for each paragraph, in the order of the file.
 
     What is left is what looks like prose (:func:`course.data.segmentation.is_prose`). The first call takes a
     while; its result is kept in the cache.
 
     Raises:
-        DataError: if gensim is not installed, or without the sample.
+        DataError: if gensim is not installed, or without the sample or the list of its files.
     """
     try:
         titles, texts = zip(*made_once("wiki", ("gensim",), __file__, make), strict=True)
@@ -35,7 +36,7 @@ def load_wiki() -> Texts:
 
 def make() -> list[tuple[str, str]]:
     """Titles and texts of the articles, in the order of the file."""
-    path = next((path for path in distribution("gensim").files if FILE.fullmatch(path.name)), None)
+    path = next((path for path in package_files("gensim") if FILE.fullmatch(path.name)), None)
     if path is None or not path.locate().is_file():
         raise DataError("gensim is installed without its sample of Wikipedia: install it from its wheel, run make env")
     from gensim.corpora.wikicorpus import extract_pages, filter_wiki

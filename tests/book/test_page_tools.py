@@ -8,14 +8,18 @@ import pytest
 from book_files import BOOK
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
-from test_accessibility import READY, violations
+from test_accessibility import CONTRAST, READY, violations
 from test_browser import DARK, LEAST_INK, legible_share, names_of_chapters
 
 sys.path.insert(0, str(BOOK / "_ext"))
 from minutes import seconds, spelled
 
+STATES = "() => [...document.querySelectorAll('.question > details')].map(choice => choice.open)"
 PROOF, REASON = "the schoolboy Gauss", "the mean of the first and the last"
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(details => details.open = true)"
+GROUNDS = """() => [...new Set([...document.querySelectorAll('html, body, .bd-main, .bd-main *')]
+    .filter(one => one.checkVisibility()).map(one => getComputedStyle(one).backgroundColor))]
+    .map(colour => colour.match(/[0-9.]+/g).map(Number)).filter(all => all[3] !== 0).map(all => all.slice(0, 3))"""
 REFUSE = """for (const name of ["getItem", "setItem"]) {
     const known = Storage.prototype[name]
     Storage.prototype[name] = function (key, value) {
@@ -78,14 +82,13 @@ class TestOnThePage:
         page.locator(".highlighted", has_text="schoolboy").wait_for(state="visible")
 
     def test_answers_are_remembered_where_the_browser_allows_it(self, page):
-        states = "() => [...document.querySelectorAll('.question > details')].map(choice => choice.open)"
         page.locator(".question summary").nth(1).click()
         page.reload()
-        page.wait_for_function(f"() => ({states})().join() == 'false,true,false,false'")
-        for damage in ("no JSON", "3", "null", '{"question-x": 7}'):
+        page.wait_for_function(f"() => ({STATES})().join() == 'false,true,false,false'")
+        for damage in ("no JSON", "3", "null", '{"question-x": 7}', "[7]"):
             page.evaluate("damage => localStorage.setItem('questions:' + location.pathname, damage)", damage)
             page.reload()
-            assert page.evaluate(states) == [False] * 4
+            assert page.evaluate(STATES) == [False] * 4
         page.add_init_script(REFUSE)
         errors = []
         page.on("pageerror", lambda error: errors.append(error))
@@ -93,6 +96,39 @@ class TestOnThePage:
         page.locator(".question summary").first.click()
         page.locator("details p", has_text=REASON).wait_for(state="visible")
         assert not errors
+
+    def test_a_search_opens_no_reason_and_what_opens_by_itself_is_not_chosen(self, page, site):
+        address = (site / "authors.html").as_uri()
+        page.goto(address + "?highlight=tempts")
+        page.wait_for_function("() => document.querySelector('.question .highlighted')")
+        page.wait_for_timeout(200)
+        assert page.evaluate(STATES) == [False] * 4
+        page.evaluate(OPEN_ALL)
+        page.wait_for_timeout(200)
+        page.goto(address)
+        assert page.evaluate(STATES) == [False] * 4
+
+    def test_an_address_that_cannot_be_decoded_is_no_error(self, page):
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.evaluate("location.hash = '#%'")
+        page.wait_for_timeout(200)
+        page.reload()
+        page.wait_for_function(READY)
+        assert page.url.endswith("#%") and not errors
+
+    @pytest.mark.parametrize("scripts, media, theme", [(True, "print", "dark"), (False, "screen", "auto")])
+    def test_a_page_is_light_on_paper_and_without_scripts(self, browser, site, scripts, media, theme):
+        """By the rules of axe, and by the grounds, which are printed where the reader wants them."""
+        context = browser.new_context(java_script_enabled=scripts, reduced_motion="reduce", color_scheme="dark")
+        page = context.new_page()
+        page.goto((site / "authors.html").as_uri())
+        page.wait_for_function(f"() => document.documentElement.dataset.theme == '{theme}'")
+        page.emulate_media(media=media)
+        page.evaluate(OPEN_ALL)
+        found, grounds = violations(page, **CONTRAST), page.evaluate(GROUNDS)
+        context.close()
+        assert not found and len(grounds) > 2 and min(map(min, grounds)) > 190
 
     def test_the_slider_moves_the_figure_and_says_its_value(self, page):
         page.emulate_media(color_scheme="dark")
@@ -147,7 +183,7 @@ def test_a_chapter_says_both_times(site, name):
 def built(folder, text):
     """The environment of a book of one page, and the warnings of its build."""
     (folder / "index.md").write_text(text)
-    extensions = ["myst_parser", "sphinx_proof", "folds", "questions", "minutes"]
+    extensions = ["myst_parser", "sphinx_proof", "accessible", "figures", "folds", "questions", "minutes"]
     settings = {"extensions": extensions, "myst_enable_extensions": ["dollarmath", "tasklist"]}
     warnings = io.StringIO()
     with docutils_namespace():
@@ -177,6 +213,24 @@ TIME = "# T\n\n{minutes}`core`\n"
 def test_the_build_explains_what_is_wrong(tmp_path, text, old, new, message):
     assert not built(tmp_path, text)[1]
     assert message in built(tmp_path, text.replace(old, new))[1]
+
+
+def test_a_drawing_that_is_missing_is_a_warning(tmp_path):
+    assert "image file not readable: gone.svg" in built(tmp_path, "# T\n\n![x](gone.svg)\n")[1]
+
+
+def test_a_heading_that_is_called_proof_keeps_its_anchor(tmp_path):
+    built(tmp_path, FOLD.replace("# T", "# T\n\n## Proof") + "\n```{prf:theorem}\nA theorem.\n```\n")
+    html = (tmp_path / "out/index.html").read_text()
+    assert re.findall(r'<([^>]*?) id="proof(?:-content)?"', html) == ["section"]
+
+
+def test_equal_questions_have_names_of_their_own_and_formulas_speak_for_themselves(tmp_path):
+    formula = QUESTION.replace("No\n", "$\\frac{1}{2}$\n")
+    built(tmp_path, formula + formula.replace("# T\n", "") + QUESTION.replace("# T\n", ""))
+    html = (tmp_path / "out/index.html").read_text()
+    assert len(set(re.findall(r'id="question-([^"]*)"', html))) == 3
+    assert "<summary aria-label" not in html and html.count('<span class="visually-hidden">Choice: </span>') == 2
 
 
 @pytest.mark.parametrize(

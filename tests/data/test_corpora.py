@@ -1,13 +1,16 @@
 """Corpora: the texts of Wikipedia, NLTK and Multi30k, without tags and markup and in step."""
 
+import bz2
 import os
+import re
 from collections import Counter
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 import pytest
 
 from course.data import Corpus, DataError, load, sentences, words
 from course.data import wiki as wiki_module
+from course.data.registry import entry
 
 there = pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="COURSE_DATA is not set")
 
@@ -50,6 +53,7 @@ def test_wiki_is_plain_english(wiki):
     assert (len(wiki), wiki.names[:2]) == (98, ("Anarchism", "Autism"))
     assert sum(len(words(text)) for text in wiki.texts) == 394_450
     assert corpus.vocabulary[:3] == ("the", "of", "and")
+    assert len([name for name in wiki.names if not name.startswith("A")]) == 7  # as the book says
     assert not [text for text in wiki.texts if any(mark in text for mark in ("[[", "{{", "'''", "\n==", "\n*"))]
     assert len([sentence for text in wiki.texts for sentence in sentences(text)]) > 15_000
 
@@ -64,6 +68,21 @@ def test_without_gensim_or_its_sample_wiki_says_what_to_do(home, monkeypatch):
     monkeypatch.setattr("course.data.checked.version", absent)
     with pytest.raises(DataError, match="wiki is a part of gensim, which is not installed: run make env"):
         load("wiki")
+
+
+def test_the_licence_of_wiki_is_that_of_its_date():
+    """Wikipedia's text was under CC BY-SA 3.0 from June 2009 to June 2023."""
+    path = next(path for path in distribution("gensim").files if wiki_module.FILE.fullmatch(path.name))
+    with bz2.open(path.locate(), "rt", encoding="utf8") as stream:
+        newest = max(re.findall("<timestamp>([0-9-]+)T", stream.read()))
+    assert newest == "2016-05-01" and entry("wiki").licence == "CC BY-SA 3.0 (that of Wikipedia in May 2016)"
+
+
+@pytest.mark.parametrize(("name", "package"), [("wiki", "gensim"), ("prose", "accelerate")])
+def test_a_package_without_the_list_of_its_files_is_named(home, monkeypatch, name, package):
+    monkeypatch.setattr(Distribution, "files", None)
+    with pytest.raises(DataError, match=rf"{package} is installed without the list of its files \(RECORD\): run make"):
+        load(name)
 
 
 @pytest.mark.real_data

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import metadata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from course.data import DataError, load, words
 from course.data import prose as module
 from course.data.prose import new_paragraphs, paragraphs, part_of, strings
+from course.data.registry import entry
 
 SMALL = ("pooch", "easyfsl", "torchaudio")
 DOCSTRING = """Compute the *mean* of an array along :func:`an axis <axis>` of it.
@@ -137,10 +141,35 @@ def test_it_is_made_once_and_again_when_the_cache_is_damaged_or_cannot_be_writte
     assert load("prose") == first and len(calls) == 3
 
 
+def test_a_cache_that_may_not_be_read_is_as_none(small, home, monkeypatch):
+    first, read = load("prose"), Path.read_bytes
+
+    def refuse(path):
+        if path.suffix == ".json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert load("prose") == first
+
+
 def test_a_package_that_is_not_installed_is_named(home, monkeypatch):
     monkeypatch.setattr(module, "PACKAGES", ("pooch", "no-such-package"))
     with pytest.raises(DataError, match="prose is made from packages, and no-such-package is not installed: run make"):
         load("prose")
+
+
+def stated(package):
+    """The first words of the names of the licences in a package's metadata."""
+    data = metadata(package)
+    names = re.split(" (?:AND|OR) ", data["License-Expression"] or (data["License"] or "").partition("\n")[0])
+    classes = [line.split(" :: ")[-1] for line in data.get_all("Classifier", []) if line.startswith("License ::")]
+    return {name.split("-")[0].split()[0] for name in classes or names}
+
+
+def test_the_registry_names_the_licences_that_the_packages_state():
+    expected = set().union(*map(stated, module.PACKAGES))
+    assert set(re.findall(r"\b(?=\w*[A-Z])\w{3,}", entry("prose").licence)) == expected
 
 
 @pytest.mark.slow
