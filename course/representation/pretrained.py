@@ -138,8 +138,9 @@ def read_config(folder: Path) -> dict:
             raise DataError(f"{file}: {name} is {read[name]!r}, only {expected!r} can be loaded")
     names = {
         "vocabulary": "vocab_size", "width": "hidden_size", "layers": "num_hidden_layers",
-        "heads": "num_attention_heads", "hidden": "intermediate_size", "positions": "max_position_embeddings", "segments": "type_vocab_size",
-        "padding": "pad_token_id", "eps": "layer_norm_eps", "dropout": "hidden_dropout_prob",
+        "heads": "num_attention_heads", "hidden": "intermediate_size", "positions": "max_position_embeddings",
+        "segments": "type_vocab_size", "padding": "pad_token_id", "eps": "layer_norm_eps",
+        "dropout": "hidden_dropout_prob",
     }  # fmt: skip
     if absent := [theirs for theirs in names.values() if theirs not in read]:
         raise DataError(f"{file} does not say {', '.join(absent)}: add what the model was built with")
