@@ -12,10 +12,11 @@ from course.data.registry import load
 from course.data.sets import DataError, LabelledSet, Pairs
 from course.data.sinusoids import SinusoidTasks
 from course.data.sounds import Sounds
-from course.data.texts import Corpus, LabelledTexts, WordPairs, from_csv, from_lines, padded, read_word_pairs
+from course.data.texts import Corpus, LabelledTexts, Texts, WordPairs, from_csv, from_lines, padded, read_word_pairs
+from course.data.words import sentences, words
 
 __all__ = [
     "Batches", "Corpus", "DataError", "Episode", "EpisodeSampler", "GaussianPairs", "LabelledSet", "LabelledTexts",
-    "Pairs", "SinusoidTasks", "Sounds", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
-    "read_word_pairs",
+    "Pairs", "SinusoidTasks", "Sounds", "Texts", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
+    "read_word_pairs", "sentences", "words",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from course.data.location import PART, cache_folder, own_folder
+from course.data.location import PART, cache_folder, fetched, own_folder, remedy
 from course.data.registry import REGISTRY, Entry, entry, load, size
 from course.data.sets import DataError
 
@@ -18,7 +18,7 @@ def where(found: Entry) -> str:
     if own_folder(found.name) is not None:
         return "$COURSE_DATA"
     there = [(cache_folder(found.name) / file.path).exists() for file in found.files]
-    if all(there):
+    if all(there) if found.files else fetched(cache_folder(found.name)):
         return "cache"
     parts = (cache_folder(found.name) / f"{file.path}{PART}" for file in found.files)
     return "incomplete" if any(there) or any(part.exists() for part in parts) else "absent"
@@ -89,16 +89,17 @@ def verify_sets(options: argparse.Namespace) -> int:
     failures = 0
     for found in chosen or REGISTRY.values():
         if not chosen and where(found) in ("absent", "incomplete"):
-            print(f"-     {found.name:10}  {where(found)}: course data fetch {found.name}")
+            print(f"-     {found.name:12}  {where(found)}: {remedy(found.name, found.source)}")
             continue
         started = time.perf_counter()
         try:
             data = load(found.name)
         except DataError as error:
             failures += 1
-            print(f"FAIL  {found.name:10}  {error}")
+            print(f"FAIL  {found.name:12}  {error}")
         else:
-            print(f"OK    {found.name:10}  {data} ({where(found)}, {time.perf_counter() - started:.1f} s)")
+            shown = f"{len(data)} parts" if isinstance(data, dict) else data
+            print(f"OK    {found.name:12}  {shown} ({where(found)}, {time.perf_counter() - started:.1f} s)")
     return int(failures > 0)
 
 

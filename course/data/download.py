@@ -22,7 +22,7 @@ import urllib3
 from filelock import FileLock, Timeout
 
 from course import runtime
-from course.data.location import LOCK, PART, cache_folder
+from course.data.location import LOCK, PART, cache_folder, remedy
 from course.data.registry import Entry, RemoteFile, size
 from course.data.sets import DataError
 
@@ -69,6 +69,8 @@ def fetch(entry: Entry, *, patience: Patience = Patience(), report: Callable[[st
             slow, a wrong checksum, a full disk. The files that have their names then are complete and right.
     """
     if not entry.files:
+        if entry.source:
+            raise DataError(f"{entry.name} cannot be fetched: {remedy(entry.name, entry.source)}")
         raise DataError(
             f"{entry.name} is made on this machine: there is nothing to fetch, load({entry.name!r}) is enough"
         )

@@ -7,7 +7,7 @@ operating system gives to caches.
 import os
 from pathlib import Path
 
-from course.data.sets import DataError
+from course.data.sets import Damaged, DataError
 
 LOCK = ".lock"  # beside the files in the cache; it stays there after a fetch
 PART = ".part"  # the suffix of a download that is not complete
@@ -42,7 +42,7 @@ def locate(name: str) -> Path:
     """The folder to read a real data set from.
 
     Raises:
-        DataError: if the set is neither in ``$COURSE_DATA`` nor in the cache.
+        Damaged: if the set is neither in ``$COURSE_DATA`` nor in the cache.
     """
     own, cached = own_folder(name), cache_folder(name)
     if own is not None:
@@ -51,7 +51,7 @@ def locate(name: str) -> Path:
         return cached
     value = os.environ.get("COURSE_DATA")
     looked = f"{Path(value) / name}" if value else f"$COURSE_DATA/{name} (COURSE_DATA is not set)"
-    raise DataError(f"{name} is not on this machine; looked for {looked} and {cached}: {remedy(name)}")
+    raise Damaged(f"{name} is not on this machine; looked for {looked} and {cached}")
 
 
 def fetched(folder: Path) -> bool:
@@ -59,9 +59,17 @@ def fetched(folder: Path) -> bool:
     return any(path.is_file() and path.name != LOCK and path.suffix != PART for path in folder.rglob("*"))
 
 
-def remedy(name: str) -> str:
-    """What to do about a missing or damaged set; a download helps only where no folder of the reader's comes first."""
+def remedy(name: str, source: str = "") -> str:
+    """What to do about a missing or damaged set; a download helps only where no folder of the reader's comes first.
+
+    Args:
+        name: of the set.
+        source: where its owner offers it, if it is no set that can be fetched.
+    """
     own, fetch = own_folder(name), f"run `course data fetch {name}`"
+    if source:
+        there = own or f"a folder {name}/ and let COURSE_DATA name the folder above it"
+        return f"its owner offers {source}; put that into {there}"
     if own is not None:
         return f"put the complete set into {own}, or unset COURSE_DATA and {fetch}"
     return f"{fetch}, or let COURSE_DATA name a folder that holds a complete {name}/"

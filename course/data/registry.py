@@ -52,6 +52,7 @@ class Entry:
         loader: ``module:callable``; imported only when the set is loaded.
         splits: the splits; empty for a set that is drawn without end or has no parts.
         files: what a download fetches; empty for an embedded set.
+        source: of a real set without ``files``, where its owner offers it; such a set is read from ``$COURSE_DATA``.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Entry:
     loader: str
     splits: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    source: str = ""
 
     def __post_init__(self):
         paths = [file.path for file in self.files]
@@ -81,6 +83,17 @@ class Entry:
 
 OMNIGLOT = "https://github.com/brendenlake/omniglot/raw/master/python"
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora"
+WORDSIM = "https://raw.githubusercontent.com/mfaruqui/eval-word-vectors/master/data/word-sim"
+WORD2VEC = "https://raw.githubusercontent.com/tmikolov/word2vec/master"
+MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
+
+
+def caption_file(name: str, md5: str, bytes: int) -> RemoteFile:
+    """A file of Multi30k, in the folder where its own repository has it."""
+    return RemoteFile(f"{MULTI30K}/{name}", md5, bytes, f"raw/{name}")
+
+
 SPLITS = ("train", "validation", "test")
 MADE_HERE = "none needed: numbers drawn on your machine"
 
@@ -103,6 +116,17 @@ REGISTRY = {
             licence=MADE_HERE, citation="after Bach and Jordan (2005)",
         ),
         Entry(
+            name="prose", kind="embedded", splits=SPLITS, loader="course.data.prose:load_prose",
+            title="English paragraphs from the docstrings of scientific packages; no natural language in general",
+            licence="that of each package (BSD, MIT, Apache 2.0, LGPL 2.1, MPL 2.0); read here, not passed on",
+            citation="the authors of the packages",
+        ),
+        Entry(
+            name="wiki", kind="embedded", loader="course.data.wiki:load_wiki",
+            title="articles of the English Wikipedia, the sample that gensim ships",
+            licence="CC BY-SA", citation="the authors of Wikipedia",
+        ),
+        Entry(
             name="omniglot", kind="real", splits=SPLITS, loader="course.data.omniglot:load_omniglot",
             title="1,623 handwritten characters of 50 alphabets, each drawn by 20 people",
             licence="MIT (stated by its repository)", citation="Lake, Salakhutdinov and Tenenbaum (2015)",
@@ -121,6 +145,71 @@ REGISTRY = {
                 RemoteFile(f"{MNIST}/t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
                 RemoteFile(f"{MNIST}/t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
             ),
+        ),
+        Entry(
+            name="nltk_corpora", kind="real", loader="course.data.corpora:load_nltk",
+            title="English texts, film reviews and speeches: four corpora that NLTK gives out",
+            licence="stated by NLTK: brown non-commercial purposes, movie_reviews CC BY 4.0, speeches public domain",
+            citation="Francis and Kučera (1964); Pang and Lee (2004); C-SPAN; Bird, Klein and Loper (2009)",
+            files=(
+                RemoteFile(f"{NLTK}/brown.zip", "a0a8630959d3d937873b1265b0a05497", 3_314_357),
+                RemoteFile(f"{NLTK}/movie_reviews.zip", "155de2b77c6834dd8eea7cbe88e93acb", 4_004_848),
+                RemoteFile(f"{NLTK}/state_union.zip", "044f2d20c592b17a26ac0102111833c9", 808_757),
+                RemoteFile(f"{NLTK}/inaugural.zip", "4e01cc9505ed7f9d04a330e67fb45509", 346_476),
+            ),
+        ),
+        Entry(
+            name="multi30k", kind="real", splits=SPLITS, loader="course.data.corpora:load_multi30k",
+            title="captions of 31,014 photographs in English, German, French and Czech, without the photographs",
+            licence="none stated; derived from Flickr30k, for non-commercial research and education",
+            citation="Elliott, Frank, Sima'an and Specia (2016) and later authors",
+            files=(
+                caption_file("train.en.gz", "0065d13af80720a55ca8153d126e6627", 568_929),
+                caption_file("train.de.gz", "81ff90b99829c0cd4b1b587d394afd39", 637_044),
+                caption_file("train.fr.gz", "6cb767741dcad3931f966fefbc05203f", 604_242),
+                caption_file("train.cs.gz", "d9a5fc268917725a2b0efce3a0cc8607", 593_827),
+                caption_file("val.en.gz", "2b69aa9253948ac9f67e94917272dd40", 21_650),
+                caption_file("val.de.gz", "6e0e229eb049e3fc99a1ef02fb2d5f91", 24_681),
+                caption_file("val.fr.gz", "93fc564584b7e5ba410c761ea5a1c682", 23_001),
+                caption_file("val.cs.gz", "83cdc082f646b769095615384cf5c0ca", 22_096),
+                caption_file("test_2016_flickr.en.gz", "ff2c0fcb4893a13bd73414306bc250ae", 21_077),
+                caption_file("test_2016_flickr.de.gz", "efd67d314d98489b716b145475101932", 22_890),
+                caption_file("test_2016_flickr.fr.gz", "08dc7cd4a662f31718412de95ca9bfe3", 22_310),
+                caption_file("test_2016_flickr.cs.gz", "3104872229daa1bef3b401d44dd2220b", 22_572),
+            ),
+        ),
+        Entry(
+            name="wordsim", kind="real", loader="course.data.wordlists:load_wordsim",
+            title="13 lists of English word pairs with the similarity that people gave them",
+            licence="each list under its authors' terms; the collection is offered for research",
+            citation="Faruqui and Dyer (2014), and the authors of each list",
+            files=(
+                RemoteFile(f"{WORDSIM}/EN-MC-30.txt", "4a661dbda4221242e7507dbe6c408dbd", 543),
+                RemoteFile(f"{WORDSIM}/EN-MEN-TR-3k.txt", "cd6488cef0a1acdb9b5777a11bdb41f6", 53_593),
+                RemoteFile(f"{WORDSIM}/EN-MTurk-287.txt", "470969d9587c0b376910d56866882aa8", 7_218),
+                RemoteFile(f"{WORDSIM}/EN-MTurk-771.txt", "c93ee527320f953039dd476066e24952", 19_628),
+                RemoteFile(f"{WORDSIM}/EN-RG-65.txt", "9135bc37d3c3557666236aa3fb0b5541", 1_210),
+                RemoteFile(f"{WORDSIM}/EN-RW-STANFORD.txt", "b50f92e38334c81fc02af695aa9f61ad", 49_851),
+                RemoteFile(f"{WORDSIM}/EN-SIMLEX-999.txt", "3ed196cb6c0042b77d7498c3d21c7c18", 18_024),
+                RemoteFile(f"{WORDSIM}/EN-SimVerb-3500.txt", "c6a8722b8a3ba85798ddb02849175848", 65_315),
+                RemoteFile(f"{WORDSIM}/EN-VERB-143.txt", "4992e6d8bb2a2483804745071a62f0bd", 3_320),
+                RemoteFile(f"{WORDSIM}/EN-WS-353-ALL.txt", "a1f5efadd664457727b18ddb42b43a96", 7_405),
+                RemoteFile(f"{WORDSIM}/EN-WS-353-REL.txt", "9ad3af42e7379e087fc2157895db08f0", 5_134),
+                RemoteFile(f"{WORDSIM}/EN-WS-353-SIM.txt", "e5d93a68121655b8f04aea15b89c130a", 4_002),
+                RemoteFile(f"{WORDSIM}/EN-YP-130.txt", "f40ff8d707c9a27e2e2e902f59ea1744", 2_614),
+            ),
+        ),
+        Entry(
+            name="analogies", kind="real", loader="course.data.wordlists:load_analogies",
+            title="19,544 questions such as: man is to woman as king is to what?",
+            licence="Apache 2.0 (stated by its repository)", citation="Mikolov, Chen, Corrado and Dean (2013)",
+            files=(RemoteFile(f"{WORD2VEC}/questions-words.txt", "8b7461cbf7ecc0aec9b32eb626821105", 603_955),),
+        ),
+        Entry(
+            name="xling_eval", kind="real", loader="course.data.wordlists:load_xling",
+            title="142 dictionaries between eight languages",
+            licence="none stated", citation="Glavaš, Litschko, Ruder and Vulić (2019)",
+            source="the folder bli_datasets of https://github.com/codogogo/xling-eval",
         ),
     )
 }  # fmt: skip
@@ -141,13 +230,14 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
     """Load a data set by name; nothing is ever downloaded.
 
     Args:
-        name: ``glyphs``, ``sinusoids``, ``multiview``, ``omniglot`` or ``mnist``.
+        name: as ``course data list`` names it, such as ``glyphs`` or ``wordsim``.
         split: ``train``, ``validation`` or ``test``; ``None`` is the whole set.
         options: what the set's own loader takes, such as ``rotations=True`` for ``omniglot``.
 
     Returns:
-        A :class:`~course.data.LabelledSet`; for ``sinusoids`` :class:`~course.data.SinusoidTasks`, for ``multiview``
-        :class:`~course.data.GaussianPairs`.
+        Pictures as a :class:`~course.data.LabelledSet`, texts as :class:`~course.data.Texts`; for ``sinusoids``
+        :class:`~course.data.SinusoidTasks`, for ``multiview`` :class:`~course.data.GaussianPairs`; a family of lists or
+        languages as a ``dict`` of its members by name.
 
     Raises:
         DataError: if there is no such set, or its files are missing or damaged.
@@ -165,7 +255,7 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
     try:
         return function(**options)
     except Damaged as error:
-        raise DataError(f"{error}: {remedy(name)}") from error
+        raise DataError(f"{error}: {remedy(name, found.source)}") from error
 
 
 def require_options(owner: str, options: dict[str, Any], known: Sequence[str]) -> None:
@@ -191,6 +281,7 @@ def licence_table() -> str:
     """The data sets, their licences and owners as a Markdown table."""
     rows = [("name", "what", "kind", "splits", "licence", "owner or source", "download"), ("---",) * 7]
     for found in REGISTRY.values():
-        splits, download = ", ".join(found.splits) or "none", size(found.bytes) if found.files else "none"
+        splits = ", ".join(found.splits) or "none"
+        download = size(found.bytes) if found.files else found.source or "none"
         rows.append((f"`{found.name}`", found.title, found.kind, splits, found.licence, found.citation, download))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"

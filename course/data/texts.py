@@ -7,8 +7,8 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, chain
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,35 @@ from torch import Tensor, nn
 
 from course.arguments import require_whole
 from course.data.sets import DataError, LabelledSet, OnDevice, require_numbers
+
+
+@dataclass(frozen=True, repr=False)
+class Texts(OnDevice):
+    """Texts without labels, such as the documents that word vectors are trained on.
+
+    Attributes:
+        texts: the n texts.
+        names: where each comes from, such as a file or a title.
+        name: the name of the data set, for messages.
+
+    Example:
+        >>> tales = Texts(("Once upon a time", "Long ago"), ("first.txt", "second.txt"), "tales")
+        >>> tales
+        Texts('tales', 2 texts)
+        >>> Corpus.from_texts(tales.texts, str.split, name=tales.name)
+        Corpus('tales', 6 tokens in 2 documents, 6 in the vocabulary)
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    name: str
+
+    def __post_init__(self):
+        if len(self.texts) != len(self.names):
+            raise ValueError(f"{self.name}: {len(self.texts)} texts, but {len(self.names)} names")
+
+    def __repr__(self) -> str:
+        return f"Texts({self.name!r}, {len(self):,} texts)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +79,11 @@ class LabelledTexts(OnDevice):
 
     def __repr__(self) -> str:
         return f"LabelledTexts({self.name!r}, {len(self):,} texts, {len(self.classes):,} classes)"
+
+    def select(self, chosen: Tensor) -> Self:
+        """The set of the ``chosen`` texts, whole numbers or a mask ``bool [n]``; classes keep their numbers."""
+        rows = torch.arange(len(self))[chosen.cpu()].tolist()
+        return replace(self, texts=tuple(self.texts[row] for row in rows), y=self.y[chosen])
 
     def encoded(self, encoder: Callable[[tuple[str, ...]], Tensor]) -> LabelledSet:
         """The set whose examples are ``encoder(texts)``, ``[n, ...]``: token ids (see :func:`padded`) or vectors."""
@@ -135,11 +169,26 @@ class Corpus(OnDevice):
         elif min_count > 1:
             raise ValueError(f"min_count={min_count} chooses a vocabulary, but one is given: leave one of them out")
         number = {word: i for i, word in enumerate(vocabulary)}
-        ids = [[number[word] for word in document if word in number] for document in documents]
-        if not any(ids):
-            raise ValueError(f"{name}: none of {len(ids)} texts has a word that is kept: lower min_count ({min_count})")
-        offsets = torch.tensor([0, *accumulate(map(len, ids))])
-        return cls(torch.tensor(list(chain.from_iterable(ids))), offsets, tuple(vocabulary), name)
+        ends = np.cumsum([0, *map(len, documents)])
+        ids = np.fromiter(map(number.get, chain.from_iterable(documents), repeat(-1)), np.int64, ends[-1])
+        kept = ids >= 0
+        if not kept.any():
+            raise ValueError(
+                f"{name}: none of {len(documents)} texts has a word that is kept: lower min_count ({min_count})"
+            )
+        offsets = np.concatenate([[0], np.cumsum(kept)])[ends]  # how many are kept before each end
+        return cls(torch.from_numpy(ids[kept]), torch.from_numpy(offsets), tuple(vocabulary), name)
+
+    def select(self, documents: Tensor) -> Self:
+        """The corpus of the chosen ``documents`` (whole numbers or a mask, at least one), with the same vocabulary."""
+        offsets, lengths = self.offsets[:-1][documents], self.offsets.diff()[documents]
+        ends = nn.functional.pad(lengths.cumsum(0), (1, 0))
+        within = torch.arange(int(ends[-1]), device=self.tokens.device) - ends[:-1].repeat_interleave(lengths)
+        return replace(self, tokens=self.tokens[offsets.repeat_interleave(lengths) + within], offsets=ends)
+
+    def counts(self) -> Tensor:
+        """How often each word of the vocabulary occurs, ``int64 [len(vocabulary)]``."""
+        return self.tokens.bincount(minlength=len(self.vocabulary))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -55,7 +55,9 @@ def test_list_names_every_set_and_where_it_is(home, course):
     status, lines, _ = course("list")
     assert status == 0
     table = {line.split()[0]: line.split()[1:3] for line in lines[1 : 1 + len(REGISTRY)]}
-    assert table == {name: [entry.kind, "absent" if entry.files else "embedded"] for name, entry in REGISTRY.items()}
+    assert table == {
+        name: [entry.kind, "absent" if entry.kind == "real" else "embedded"] for name, entry in REGISTRY.items()
+    }
     assert lines[-2:] == [f"COURSE_DATA: {home / 'COURSE_DATA'}", f"cache:       {home / 'COURSE_CACHE'}"]
 
 
@@ -164,28 +166,30 @@ def test_verify_fails_on_a_damaged_set_and_goes_on(home, course):
     (home / "COURSE_DATA" / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"?")
     status, lines, _ = course("verify", "mnist", "omniglot", "multiview")
     assert status == 1
-    assert lines[0].startswith("FAIL  mnist       ")
+    assert lines[0].startswith("FAIL  mnist         ")
     assert "train-images-idx3-ubyte.gz is damaged or cut short" in lines[0]
-    assert lines[1].startswith("FAIL  omniglot    omniglot is not on this machine")
-    assert lines[2].startswith("OK    multiview   GaussianPairs('multiview', x=[1000, 20] float64, ")
+    assert lines[1].startswith("FAIL  omniglot      omniglot is not on this machine")
+    assert lines[2].startswith("OK    multiview     GaussianPairs('multiview', x=[1000, 20] float64, ")
 
 
 def test_verify_without_a_name_takes_all_that_are_there(home, course, monkeypatch):
-    kept = {name: REGISTRY[name] for name in ("multiview", "omniglot", "mnist")}
+    kept = {name: REGISTRY[name] for name in ("multiview", "omniglot", "mnist", "xling_eval")}
     monkeypatch.setattr("course.data.commands.REGISTRY", kept)
     status, lines, _ = course("verify")
     assert (status, lines[0].split()[:2]) == (0, ["OK", "multiview"])
-    assert lines[1:] == [
-        "-     omniglot    absent: course data fetch omniglot",
-        "-     mnist       absent: course data fetch mnist",
-    ]
+    assert lines[1].startswith("-     omniglot      absent: run `course data fetch omniglot`, or let COURSE_DATA name ")
+    assert lines[2].startswith("-     mnist         absent: run `course data fetch mnist`, or ")
+    assert lines[3].startswith(
+        "-     xling_eval    absent: its owner offers the folder bli_datasets of https://github.com"
+    )
     (home / "COURSE_DATA" / "mnist").mkdir()
     part = home / "COURSE_CACHE" / "omniglot" / "images_background.zip.part"
     part.parent.mkdir()
     part.touch()
     status, lines, _ = course("verify")
-    assert (status, lines[1]) == (1, "-     omniglot    incomplete: course data fetch omniglot")
-    assert lines[2].startswith("FAIL  mnist       ")
+    assert status == 1
+    assert lines[1].startswith("-     omniglot      incomplete: run `course data fetch omniglot`")
+    assert lines[2].startswith("FAIL  mnist         ")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,7 @@ def test_what_a_failed_fetch_leaves_counts_as_absent(owner, home, course, manner
     (cache / "small").rename(cache / "omniglot")
     (cache / "omniglot" / "english").mkdir()
     (cache / "omniglot" / "english" / "text.txt.part").touch()
-    with pytest.raises(DataError, match=r"omniglot is not on this machine; .*: run `course data fetch omniglot`"):
+    with pytest.raises(DataError, match="omniglot is not on this machine; looked for "):
         load_omniglot("train")
     (cache / "omniglot" / "images_evaluation.zip").touch()
     with pytest.raises(DataError, match=r"images_background\.zip is missing"):

@@ -245,3 +245,11 @@ def test_killed_in_the_middle_and_resumed(owner, tmp_path):
 def test_an_embedded_set_has_nothing_to_fetch():
     with pytest.raises(DataError, match="glyphs is made on this machine: there is nothing to fetch"):
         fetch(REGISTRY["glyphs"], report=quiet)
+
+
+def test_a_set_without_checksums_is_had_from_its_owner(monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    with pytest.raises(
+        DataError, match=r"xling_eval cannot be fetched: its owner offers the folder .*; put that into a"
+    ):
+        fetch(REGISTRY["xling_eval"], report=quiet)

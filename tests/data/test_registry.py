@@ -13,7 +13,7 @@ from course.data.registry import REGISTRY, Entry, RemoteFile, licence_table, siz
 @pytest.mark.parametrize("entry", REGISTRY.values(), ids=REGISTRY)
 def test_an_entry_is_complete_and_its_loader_agrees(entry):
     assert all((entry.title, entry.licence, entry.citation))
-    assert entry.kind == ("real" if entry.files else "embedded")
+    assert entry.kind == ("real" if entry.files or entry.source else "embedded")
     parameters = inspect.signature(entry.function()).parameters
     assert ("split" in parameters) == bool(entry.splits)
     assert all(p.default is not p.empty for p in parameters.values())  # load(name) needs nothing more
@@ -74,6 +74,9 @@ def test_sinusoids_and_multiview_take_their_own_options():
         ("sinusoids", {"nois": 1.0}, ValueError, "sinusoids has no option 'nois'; did you mean 'noise'\\?"),
         ("multiview", {"split": "test"}, ValueError, "multiview has no splits"),
         ("omniglot", {"rotation": True}, ValueError, "omniglot has no option 'rotation'; did you mean 'rotations'\\?"),
+        ("wiki", {"split": "test"}, ValueError, "wiki has no splits"),
+        ("nltk_corpora", {"corpus": "brown"}, ValueError, "no option 'corpus'; did you mean 'corpora'"),
+        ("nltk_corpora", {"corpora": ["Brown"]}, ValueError, "nltk_corpora has brown, movie_reviews, .* not 'Brown'"),
         ("mnist", {"split": "t10k"}, ValueError, "mnist has no split 't10k'; there are: train, validation, test"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.data import Corpus, EpisodeSampler, LabelledSet, LabelledTexts, Pairs, Sounds, WordPairs, load
+from course.data import Corpus, EpisodeSampler, LabelledSet, LabelledTexts, Pairs, Sounds, Texts, WordPairs, load
 
 NAMES = ("a", "b")
 Y = torch.tensor([0, 0, 1, 1])
@@ -17,6 +17,7 @@ SOUNDS = Sounds(
     **{"lengths": torch.tensor([5, 4, 3, 1]), "speakers": torch.tensor([0, -1, 1, 0]), "speaker_names": ("A", "B")},
 )
 PAIRS = Pairs(PICTURES.x, SOUNDS.x, "pairs", x_full=255)
+TALES = Texts(("a b", "c"), ("first.txt", "second.txt"), "tales")
 TEXTS = LabelledTexts(("a b", "c", "d", "e"), Y, NAMES, "texts")
 CORPUS = Corpus(torch.tensor([0, 1, 0]), torch.tensor([0, 2, 2, 3]), ("the", "cat"), "corpus")
 WORDS = WordPairs(("bank", "bank"), ("Bank", "Ufer"), ("en", "de"), "words")
@@ -47,6 +48,10 @@ def test_a_selection_keeps_what_belongs_together():
     assert torch.equal(chosen.x, SOUNDS.x[[0, 3]])
     assert (chosen.y.tolist(), chosen.lengths.tolist(), chosen.speakers.tolist()) == ([0, 1], [5, 1], [0, 0])
     assert (chosen.classes, chosen.rate) == (NAMES, 8000)
+    for rows in (torch.tensor([2, 0]), torch.tensor([True, False, True, False])):
+        texts = TEXTS.select(rows)
+        assert sorted(zip(texts.texts, texts.y.tolist(), strict=True)) == [("a b", 0), ("d", 1)]
+    assert TEXTS.select(torch.tensor([2, 0])).texts == ("d", "a b")
     pairs = PAIRS.select(torch.tensor([2, 0]))
     assert torch.equal(pairs.x, PICTURES.x[[2, 0]]) and torch.equal(pairs.y, SOUNDS.x[[2, 0]])
 
@@ -57,6 +62,7 @@ def test_a_selection_keeps_what_belongs_together():
         (PICTURES, 4, "LabelledSet('pictures', x=[4, 1, 4, 4] uint8, 2 classes)"),
         (SOUNDS, 4, "Sounds('sounds', x=[4, 5] float32, 2 classes, 2 speakers, 8,000 Hz)"),
         (PAIRS, 4, "Pairs('pairs', x=[4, 1, 4, 4] uint8, y=[4, 5] float32)"),
+        (TALES, 2, "Texts('tales', 2 texts)"),
         (TEXTS, 4, "LabelledTexts('texts', 4 texts, 2 classes)"),
         (CORPUS, 3, "Corpus('corpus', 3 tokens in 3 documents, 2 in the vocabulary)"),
         (WORDS, 2, "WordPairs('words', 2 pairs, en to de)"),
@@ -109,6 +115,7 @@ def test_all_tensors_move_to_a_gpu(data):
         (SOUNDS, {"speaker_names": ("A",)}, "speakers .* from -1 to 0, got .* from -1 to 1"),
         (SOUNDS, {"rate": 8000.0}, "sounds: rate must be a whole number"),
         (PAIRS, {"y": SOUNDS.x[:3]}, "pairs: x has 4 rows and y 3, expected pairs"),
+        (TALES, {"names": ("first.txt",)}, "tales: 2 texts, but 1 names"),
         (TEXTS, {"y": Y[:3]}, r"y .* must be \[4\] int64"),
         (TEXTS, {"texts": ("a", " ", "c", "d")}, "texts: text 1 is empty"),
         (CORPUS, {"vocabulary": ("the",)}, r"corpus: tokens must be \[3\] int64 from 0 to 0, got .* from 0 to 1"),

@@ -142,3 +142,24 @@ def test_a_line_without_two_words(tmp_path, line):
     (tmp_path / "en-de.tsv").write_text(f"cat\tKatze\n{line}\ndog\tHund\n", encoding="utf8")
     with pytest.raises(DataError, match=r"en-de\.tsv, line 2: expected a word, a tabulator and a word, got \["):
         read_word_pairs(tmp_path / "en-de.tsv", ("en", "de"))
+
+
+@given(words, st.data())
+def test_a_selection_of_documents_and_how_often_each_word_occurs(documents, data):
+    corpus = Corpus.from_texts([" ".join(document) for document in documents], str.split)
+    chosen = torch.tensor(data.draw(st.lists(st.integers(0, len(corpus) - 1), min_size=1)))
+    part = corpus.select(chosen)
+    assert [part[i].tolist() for i in range(len(part))] == [corpus[i].tolist() for i in chosen.tolist()]
+    mask = torch.zeros(len(corpus), dtype=torch.bool).index_fill_(0, chosen, True)
+    assert torch.equal(corpus.select(mask).tokens, corpus.select(mask.nonzero().flatten()).tokens)
+    counts = Counter(word for document in documents for word in document)
+    assert corpus.counts().tolist() == [counts[word] for word in corpus.vocabulary]
+    assert part.counts().shape == corpus.counts().shape
+
+
+@pytest.mark.gpu
+def test_a_selection_stays_on_a_gpu():
+    corpus = Corpus.from_texts(["a b", "b c", "c"], str.split).to("cuda")
+    part = corpus.select(torch.tensor([2, 0], device="cuda"))
+    assert part.tokens.is_cuda and part.counts().is_cuda
+    assert [part.vocabulary[i] for i in part.tokens.tolist()] == ["c", "a", "b"]

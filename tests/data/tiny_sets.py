@@ -1,6 +1,7 @@
 """Small good copies of the real data sets: what their files hold, and the sizes that the loaders then must expect."""
 
 import gzip
+import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
@@ -93,4 +94,68 @@ def omniglot() -> Tiny:
     return Tiny(zipped(pictures()), {"PARTS": counts, "BY_CHARACTER": splits, "TRAIN_ALPHABETS": 2})
 
 
-TINY = {"mnist": cache(mnist), "omniglot": cache(omniglot)}
+def archive(files: dict[str, str | bytes]) -> bytes:
+    """A zip file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in files.items():
+            written.writestr(zipfile.ZipInfo(name), content)
+    return stream.getvalue()
+
+
+SPOKEN = "It’s “time” — now.".encode("big5")
+NLTK = {
+    "brown": {
+        "cats.txt": "ca01 news",
+        "ca01": "\n\n\tThe/at jury/nn and/or/cc ./.\n\n\nNo/at ./.\n",
+        "cr09": "So/rb ?/.",
+    },
+    "movie_reviews": {
+        "README": "x",
+        "pos/cv001_18431.txt": "good film . \n",
+        "neg/cv000_29416.txt": "bad . \nso bad !\n",
+    },
+    "state_union": {"README": "x", "1954-Eisenhower.txt": SPOKEN, "1963-Johnson-2.txt": "Mr. Speaker"},
+    "inaugural": {"README": "x", "1789-Washington.txt": "Fellow-Citizens — of the Senate"},
+}
+
+
+def nltk_corpora() -> Tiny:
+    inside = {corpus: {f"{corpus}/{name}": text for name, text in texts.items()} for corpus, texts in NLTK.items()}
+    return Tiny({f"{corpus}.zip": archive(files) for corpus, files in inside.items()}, {})
+
+
+def multi30k() -> Tiny:
+    files = {}
+    for part, count in (("train", 3), ("val", 2), ("test_2016_flickr", 1)):
+        for language in ("en", "de", "fr", "cs"):
+            text = "".join(f"{language} {part} {number} é\u0085\n" for number in range(count))
+            files[f"raw/{part}.{language}.gz"] = gzip.compress(text.encode(), mtime=0)
+    return Tiny(files, {})
+
+
+def wordsim() -> Tiny:
+    names = (
+        "MC-30", "MEN-TR-3k", "MTurk-287", "MTurk-771", "RG-65", "RW-STANFORD", "SIMLEX-999", "SimVerb-3500",
+        "VERB-143", "WS-353-ALL", "WS-353-REL", "WS-353-SIM", "YP-130",
+    )  # fmt: skip
+    return Tiny(
+        {f"EN-{name}.txt": f"car\t{name}\t3.5\r\nsun\tmoon\t{i}\r\n".encode() for i, name in enumerate(names)}, {}
+    )
+
+
+def analogies() -> Tiny:
+    return Tiny({"questions-words.txt": b": family\nboy girl king queen\nhe she his her\n: gram\na b c d\n"}, {})
+
+
+def xling_eval() -> Tiny:
+    files = {
+        "bli_datasets/en-de/yacle.test.freq.2k.en-de.tsv": b"cat\tKatze\n",
+        "bli_datasets/en-fr/yacle.train.freq.5k.fr-en.tsv": "été\tsummer\nété\tbeen\n".encode(),
+    }
+    digest = hashlib.sha256(b"".join(name.encode() + b"\0" + text + b"\0" for name, text in files.items())).hexdigest()
+    return Tiny({"bli_datasets.zip": archive(files)}, {"DICTIONARIES": (2, digest)})
+
+
+SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval)
+TINY = {make.__name__: cache(make) for make in SETS}

@@ -1,0 +1,67 @@
+"""Texts as they were given out: files compared by checksum, and texts that are made once and kept in the cache.
+
+A changed letter in a text cannot be told from the text, as a damaged picture can. So here every byte counts.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+from course.data.location import LOCK, cache_folder, locate
+from course.data.registry import entry
+from course.data.sets import Damaged
+from course.files import write_whole
+
+
+def owners_files(name: str) -> dict[str, bytes]:
+    """What the files of a real set hold, by their paths in its folder.
+
+    Raises:
+        Damaged: if a file is missing, or its checksum is not the one in the registry.
+    """
+    folder = locate(name)
+    return {file.path: checked(folder / file.path, file.md5) for file in entry(name).files}
+
+
+def checked(path: Path, md5: str) -> bytes:
+    """The content of a file whose checksum is known."""
+    if not path.exists():
+        raise Damaged(f"{path} is missing")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read ({error.strerror})") from error
+    if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
+        raise Damaged(f"{path} ({len(content):,} bytes) has the MD5 checksum {found}, its owner's file has {md5}")
+    return content
+
+
+def made_once(name: str, packages: tuple[str, ...], source: str, make: Callable[[], object]) -> object:
+    """What ``make()`` returns (anything that JSON holds), from the cache if it was made there before.
+
+    The file in the cache carries the digest of its content, and in its name that of the ``packages``' versions and of
+    the file ``source`` that makes it; so another version, another rule, or a damaged file lets it be made again.
+    """
+    recipe = [f"{package}=={version(package)}" for package in packages]
+    key = hashlib.sha256("\n".join([*recipe, Path(source).read_text(encoding="utf8")]).encode()).hexdigest()
+    path = cache_folder(name) / f"{key[:16]}.json"
+    if (content := kept(path)) is None:
+        content = json.dumps(make(), ensure_ascii=False).encode()
+        with suppress(OSError):  # where nothing can be written, as in a sandbox, it is made each time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.parent / LOCK):  # two processes write in turn
+                write_whole(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    return json.loads(content)
+
+
+def kept(path: Path) -> bytes | None:
+    """The content of a file in the cache, without the digest on its first line; ``None`` if absent or damaged."""
+    if not path.is_file():
+        return None
+    digest, _, content = path.read_bytes().partition(b"\n")
+    return content if hashlib.sha256(content).hexdigest().encode() == digest else None
