@@ -180,7 +180,7 @@ class Bert(nn.Module):
 class MaskedLM(nn.Module):
     r"""BERT with a head that names the token at a position: :eq:`bert-mlm-head`.
 
-    .. math:: P(\cdot \mid x) = \operatorname{softmax}(E g + c), \quad g = \operatorname{LN}(\operatorname{GELU}(Wh + b))
+    .. math:: P(\cdot \mid x) = \operatorname{softmax}\bigl(E \operatorname{LN}(\operatorname{GELU}(W h + b)) + c\bigr)
 
     where h is the vector of the position and E the table of token vectors, shared with the input.
 

@@ -200,6 +200,32 @@ def train_masked_lm(
 
 
 @torch.no_grad()
+def start_from_counts(model: MaskedLM, rows: Tensor) -> None:
+    r"""Let a model begin at what counting knows: :eq:`bert-start`. The paper begins at random, and has days.
+
+    The table of token vectors becomes :math:`U |\Lambda|^{1/2}`, from the eigenvalues of largest size of the matrix
+    :math:`\max(0, \mathrm{PMI})` of direct neighbours, scaled to twice the standard deviation of the random start. The
+    bias of the scores becomes the logarithm of each token's share.
+
+    Args:
+        model: changed in place.
+        rows: token ids, ``int64 [n, length]``.
+    """
+    table, n = model.bert.tokens.weight, len(model.bias)
+    rows = rows.to(table.device)
+    shares = torch.bincount(rows.flatten(), minlength=n).double() + 1
+    model.bias.copy_((shares / shares.sum()).log())
+    pairs = torch.bincount((rows[:, :-1] * n + rows[:, 1:]).flatten(), minlength=n * n).view(n, n).double()
+    pairs = pairs + pairs.T
+    expected = pairs.sum(0) * pairs.sum(1, keepdim=True) / pairs.sum()
+    pmi = torch.where(pairs > 0, pairs / expected, 1).log().clamp(min=0)
+    values, vectors = torch.linalg.eigh(pmi)
+    largest = values.abs().topk(min(table.shape[1], n)).indices
+    found = vectors[:, largest] * values[largest].abs().sqrt()
+    table[:, : len(largest)] = (found * 2 * model.bert.config.initial_scale / found.std()).to(table)
+
+
+@torch.no_grad()
 def pseudo_log_likelihoods(model: MaskedLM, rows: Tensor, masking: Masking, *, batch_size: int = 256) -> Tensor:
     r"""The log probability of each token when it alone is masked, in nats: :eq:`bert-pseudo-perplexity`.
 
