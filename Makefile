@@ -63,7 +63,7 @@ notebooks: env
 		--timeout 0 --nbval-lax --nbval-cell-timeout 300 --nbval-current-env --nbval-kernel-name python3 book solutions
 
 bench: env       ## measure against the peers; writes book/results/bench-*.json (alone on the machine, please)
-	@for name in bert cca maml episodes; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
+	@for name in bert cca maml episodes word2vec; do $(BIN)/python benchmarks/$$name.py --output book/results/bench-$$name.json || exit 1; done
 
 # Not from `env`: a machine that is lent has its own PyTorch and, as a rule, no network.
 gpu:             ## all that needs a GPU, for 540 s; call again to go on: make gpu OUT=folder SECONDS=540

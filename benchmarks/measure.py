@@ -47,13 +47,13 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def in_fresh_process(module: str, call: str) -> int:
+def in_fresh_process(module: str, call: str, kind: type = int) -> float:
     """The number that ``call`` to a benchmark ``module`` gives in a process of its own."""
     code = f"import {module}; print({module}.{call})"
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{call} failed:\n{done.stderr}")
-    return int(done.stdout)
+    return kind(done.stdout)
 
 
 def command_line(description: str, repeats: int) -> argparse.ArgumentParser:
