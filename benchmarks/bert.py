@@ -6,11 +6,13 @@ The peer computes with its own fused attention (sdpa). Both hold the same weight
 gradients, one thread each. A is measured, then B, then A again; the ratio is the median of neighbours' ratios.
 """
 
+from collections.abc import Iterator
+
 from measure import in_turn, main
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
 BATCHES = ((1, 16), (8, 32), (32, 32), (8, 128))  # sentences, tokens of each
-MIXED = 256  # sentences of mixed length
+MIXED = 128  # sentences of mixed length
 PADDED = 32  # in a batch of the peer
 
 
@@ -64,7 +66,7 @@ def mixed_sentences() -> list[str]:
     return found[:MIXED]
 
 
-def sentence_vectors(ours, theirs, repeats: int) -> list[dict]:
+def sentence_vectors(ours, theirs, repeats: int) -> Iterator[dict]:
     """Milliseconds a sentence, tokenizer included: padded as they come, and with a peer that sorts by length, too."""
     import torch
     import torch.nn.functional as F
@@ -91,7 +93,6 @@ def sentence_vectors(ours, theirs, repeats: int) -> list[dict]:
     def sorted_by_length():
         return peer.encode(texts, batch_size=PADDED, convert_to_tensor=True, show_progress_bar=False)
 
-    rows = []
     for name, other, goal in (
         (f"transformers, sdpa, {PADDED} as they come", as_they_come, {"goal": 1.5}),
         ("sentence-transformers, sorted by length", sorted_by_length, {}),
@@ -99,19 +100,19 @@ def sentence_vectors(ours, theirs, repeats: int) -> list[dict]:
         require_equal(name, encode(texts), other(), 1e-5)
         what = f"ms a sentence, {len(texts)} sentences of prose"
         row = in_turn(lambda: encode(texts), other, repeats, scale=1000 / len(texts))
-        rows.append({"what": what, "peer": name} | row | goal)
-    return rows
+        yield {"what": what, "peer": name} | row | goal
 
 
-def measure(repeats: int) -> list[dict]:
+def measure(repeats: int) -> Iterator[dict]:
     """All rows of the table; ``goal`` is the least ratio."""
     import torch
 
     torch.set_num_threads(1)
     ours, theirs = models()
-    rows = [same_batch(ours, theirs, *size, repeats) | {"goal": 1} for size in BATCHES]
-    rows.append(same_batch(ours, theirs, 32, 32, repeats, padded=True) | {"goal": 1})
-    return rows + sentence_vectors(ours, theirs, max(3, repeats // 3))
+    for size in BATCHES:
+        yield same_batch(ours, theirs, *size, repeats) | {"goal": 1}
+    yield same_batch(ours, theirs, 32, 32, repeats, padded=True) | {"goal": 1}
+    yield from sentence_vectors(ours, theirs, max(3, repeats // 4))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ RECIPES = {
         "course.reproduce.mnist_cca:MnistCCA",
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "prose-bert": (
+        "course.reproduce.prose_bert:ProseBert",
+        "how to hide tokens from a small BERT, and where it begins, on docstrings (after Devlin et al., 2019)",
+    ),
 }
 
 

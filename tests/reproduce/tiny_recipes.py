@@ -1,4 +1,4 @@
-"""Small stand-ins for Omniglot and MNIST, and settings to match: each recipe whole in a second or two.
+"""Small stand-ins for Omniglot, MNIST and prose, and settings to match: each recipe whole in a second or two.
 
 ``python tiny_recipes.py RECIPE FOLDER`` runs one recipe three times: in FOLDER/whole in peace; in FOLDER/killed, where
 one life after the other is killed (SIGKILL) until one reaches the end; in FOLDER/two in two processes, which note the
@@ -16,10 +16,12 @@ from accelerate import debug_launcher
 
 from course import data
 from course.data import LabelledSet
+from course.data.texts import Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
+from course.reproduce.prose_bert import ProseBertConfig
 
 SIZE = 16  # pixels of a character
 HEIGHT = 6  # pixels of a digit; enough, and quick
@@ -28,10 +30,14 @@ TINY = {"queries": 1, "test_queries": 2, "episodes": 20, "validate_every": 3, "v
 NAMING = {"naming_steps": 6, "naming_batch": 8, "fine_tuning_steps": 2, "fine_tuning_rates": (0.1, 0.3)}
 OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, seeds=(0, 1), **TINY, **NAMING)
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
+SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
+PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 
 
-def load(name: str, *, split: str, rotations: bool = False) -> LabelledSet:
+def load(name: str, *, split: str, rotations: bool = False) -> LabelledSet | Texts:
     """What is called instead of :func:`course.data.load`."""
+    if name == "prose":
+        return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
     assert name == "omniglot" and rotations == (split == "train")
@@ -62,11 +68,21 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
+def tiny_prose(split: str) -> Texts:
+    """Sentences of one form with words drawn at random."""
+    generator = torch.Generator().manual_seed(len(split))
+    words = ("cat", "dog", "bird", "tree", "house", "river")
+    drawn = torch.randint(len(words), (200, 2), generator=generator).tolist()
+    texts = tuple(f"the {words[a]} is near the {words[b]}." for a, b in drawn)
+    return Texts(texts, tuple(map(str, range(len(texts)))), "tiny prose")
+
+
 def install(patch=setattr) -> None:
     """Let the recipes use the small sets and settings; ``patch`` may be pytest's ``monkeypatch.setattr``."""
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
