@@ -8,6 +8,7 @@ import tiny_recipes
 import torch
 
 from course.representation.masked_lm import MaskedLM, Masking, ngram_log_likelihoods, pseudo_log_likelihoods
+from course.reproduce import runner
 from course.reproduce.prose_bert import (
     BELOW_BIGRAM,
     BELOW_BOTH,
@@ -38,6 +39,7 @@ def test_every_method_is_measured_with_every_seed(tmp_path, monkeypatch):
 
 def test_a_trained_model_beats_the_shares_of_words_and_the_untrained_does_not(tmp_path, monkeypatch):
     made = recipe(monkeypatch, steps=150, batch_size=64)
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 60)
     trained = made.measure(0, "", "80/10/10", tmp_path / "a")
     assert trained[BELOW_UNIGRAM] > 0.5
     assert made.measure(0, "", UNTRAINED, tmp_path / "b")[BELOW_UNIGRAM] < 0
