@@ -51,7 +51,7 @@ def pmi(counts: scipy.sparse.csr_array, *, power: float = 1.0) -> scipy.sparse.c
     r"""Pointwise mutual information :eq:`w2v-pmi-definition` of each pair that was counted.
 
     .. math::
-        \mathrm{PMI}(w, c) = \ln \frac{\#(w, c)}{\#(w)\, P_n(c)}, \qquad P_n(c) = \frac{\#(c)^{power}}{\sum_{c'} \#(c')^{power}}
+        \mathrm{PMI}(w, c) = \ln \frac{\#(w, c)}{\#(w)\, P_n(c)}, \qquad P_n(c) \propto \#(c)^{power}
 
     Pairs that never met have minus infinity; they are left out of the result.
 
@@ -71,6 +71,8 @@ def pmi(counts: scipy.sparse.csr_array, *, power: float = 1.0) -> scipy.sparse.c
 class PMISVD:
     r"""Vectors from counts: positive PMI less :math:`\ln k`, then a singular value decomposition, :eq:`w2v-pmi-svd`.
 
+    What negative sampling converges to, :eq:`w2v-pmi`, is the matrix that is decomposed.
+
     .. math::
         M = \max(\mathrm{PMI} - \ln k, 0) \approx U_d \Sigma_d V_d^\top, \qquad
         v_w = (U_d \Sigma_d^{p})_w, \quad u_c = (V_d \Sigma_d^{1 - p})_c
@@ -83,6 +85,11 @@ class PMISVD:
         noise_power: as ``power`` in :func:`pmi`.
 
     After :meth:`fit`: ``vectors``, ``contexts`` and ``singular_values``.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> PMISVD(dimension=3, window=1).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     dimension: int = 100

@@ -1,4 +1,4 @@
-r"""Which words are trained on which: subsampling, random windows and noise words, for a whole pass over a corpus at once.
+r"""Which words are trained on which: subsampling, random windows and noise words, for a whole pass at once.
 
 The words that are kept are cut into blocks of a fixed length. A block meets its surroundings (the block and a window on
 either side) in one matrix product; a mask of zeros and ones says which of the scores are pairs of a window.

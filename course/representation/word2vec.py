@@ -1,6 +1,6 @@
 r"""Word2Vec: a word is mapped to a vector from which its neighbours in text can be guessed.
 
-Three models under one interface: the full softmax over all words, which is exact and slow; negative sampling, which asks
+Three models, one interface: the full softmax over all words, exact and slow; negative sampling, which asks
 a logistic classifier to tell neighbours from noise; and CBOW, which guesses the word from the mean of its neighbours.
 The step of each is the gradient written out by hand, a few matrix products, in place.
 
@@ -29,7 +29,16 @@ NOTES = 50  # losses noted in a pass
 
 
 class DivergedError(ArithmeticError):
-    """The training ran away; the message says what to change."""
+    """The training ran away; the message says what to change.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> try:
+        ...     SGNS(dimension=3, epochs=9, learning_rate=1e6, shared_noise=1).fit(corpus)
+        ... except DivergedError as error:
+        ...     print(str(error).split(": ")[1].split(";")[0])
+        a noise word stands for about 6000 pairs of a step
+    """
 
 
 def softmax_gradient(v: Tensor, contexts: Tensor, observed: int) -> tuple[Tensor, Tensor]:
@@ -110,11 +119,10 @@ class Word2Vec(ABC):
             if not (name == "subsample" and value is None) and not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
-    def start(self, vocabulary: int, device: torch.device) -> None:
-        """The untrained vectors: v uniform within 1 / (2 d), u zero, as in the published program."""
+    def start(self, vocabulary: int) -> tuple[Tensor, Tensor]:
+        """The untrained vectors, ``[V, d]`` each: v uniform within 1 / (2 d), u zero, as in the published program."""
         shape, generator = (vocabulary, self.dimension), runtime.generator(self.seed)
-        self._v = ((torch.rand(shape, generator=generator) - 0.5) / self.dimension).to(device)
-        self._u = torch.zeros(shape, device=device)
+        return (torch.rand(shape, generator=generator) - 0.5) / self.dimension, torch.zeros(shape)
 
     def fit(self, corpus: Corpus) -> Self:
         """Train on a corpus.
@@ -133,7 +141,7 @@ class Word2Vec(ABC):
         noise = noise_distribution(counts, self.noise_power)
         blocks = self.words_per_step // LENGTH
         windows = Windows(corpus, self.window, self.dynamic, keep, noise, blocks, self.shared_noise)
-        self.start(len(corpus.vocabulary), device)
+        self._v, self._u = (each.to(device) for each in self.start(len(corpus.vocabulary)))
         self._prepare(blocks, LENGTH + 2 * self.window, windows.masks().to(device))
         self.history, taken = History(), 0
         generator = runtime.generator(self.seed + 1)  # the start has used those of the seed
@@ -204,6 +212,11 @@ class Softmax(Word2Vec):
     r"""Skip-gram with the full softmax, :eq:`w2v-skipgram`: exact, and each step costs O(V).
 
     For a vocabulary of a few thousand words. Its learning rate may be larger, as expected counts change slowly.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> Softmax(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     def step(self, step: Step, rate: float) -> None:
@@ -243,6 +256,11 @@ class SGNS(Word2Vec):
         negatives: noise words k for each pair.
         shared_noise: noise words K that a step draws.
         noise_power: the power of the counts in the noise distribution.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> SGNS(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     negatives: int = 5
@@ -293,8 +311,9 @@ class SGNS(Word2Vec):
 
     def remedy(self) -> str:
         return (
-            f"a noise word stands for about {self.served():.0f} pairs of a step; raise shared_noise ({self.shared_noise}), or "
-            f"lower words_per_step ({self.words_per_step}) or learning_rate ({self.learning_rate})"
+            f"a noise word stands for about {self.served():.0f} pairs of a step; raise shared_noise "
+            f"({self.shared_noise}), or lower words_per_step ({self.words_per_step}) "
+            f"or learning_rate ({self.learning_rate})"
         )
 
 
@@ -302,8 +321,13 @@ class SGNS(Word2Vec):
 class CBOW(SGNS):
     r"""Continuous bag of words, :eq:`w2v-cbow`, with negative sampling: the mean of a window guesses its centre.
 
-    ``vectors`` are those of the words in the window, ``contexts`` those of the word that is guessed. A word counts as one
-    example, not one for each word of its window; the usual learning rate is twice that of skip-gram.
+    ``vectors`` are those of the words in the window, ``contexts`` those of the word that is guessed. A word counts
+    as one example, not one for each word of its window; the usual learning rate is twice that of skip-gram.
+
+    Example:
+        >>> corpus = Corpus.from_texts(["one two three four"] * 50, str.split, name="numbers")
+        >>> CBOW(dimension=3, window=1, epochs=2).fit(corpus).vectors
+        WordVectors(4 words, 3 dimensions)
     """
 
     learning_rate: float = 0.05

@@ -97,8 +97,8 @@ def weat(
         s(w) = \operatorname{mean}_{a} \cos(w, a) - \operatorname{mean}_{b} \cos(w, b), \qquad
         d = \frac{\operatorname{mean}_x s - \operatorname{mean}_y s}{\operatorname{std}_{x \cup y} s}
 
-    The p-value comes from dividing x and y anew into two halves: in all ways when there are at most 20 000, otherwise in
-    9 999 random ones beside the given one.
+    The p-value comes from dividing x and y anew into two halves: in all ways when there are at most 20 000,
+    otherwise in 9 999 random ones beside the given one.
 
     Args:
         x, y: target words, equally many, at least two each.

@@ -41,8 +41,8 @@ class WordVectors:
         >>> vectors = WordVectors(("up", "down", "left"), torch.tensor([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.1]]))
         >>> vectors
         WordVectors(3 words, 2 dimensions)
-        >>> vectors.most_similar("up", n=1)
-        [('left', 0.0995...)]
+        >>> vectors.most_similar("up", n=1)[0][0]
+        'left'
     """
 
     def __init__(self, words: tuple[str, ...], matrix: Tensor):

@@ -18,6 +18,14 @@ RECIPES = {
         "course.reproduce.prose_bert:ProseBert",
         "how to hide tokens from a small BERT, and where it begins, on docstrings (after Devlin et al., 2019)",
     ),
+    "word2vec-wordsim": (
+        "course.reproduce.word2vec_wordsim:Word2VecWordSim",
+        "Word2Vec on 2.8 million words: similarity and analogies with one idea taken away at a time",
+    ),
+    "word2vec-bilingual": (
+        "course.reproduce.word2vec_bilingual:Word2VecBilingual",
+        "word vectors of English and German captions, trained apart and aligned by a small dictionary",
+    ),
 }
 
 

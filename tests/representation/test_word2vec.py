@@ -85,7 +85,6 @@ def one_step(model, corpus, seed=0):
     noise, size = noise_distribution(word_counts(corpus), 0.75), len(corpus.vocabulary)
     blocks = model.words_per_step // LENGTH
     plan = Windows(corpus, model.window, model.dynamic, torch.ones(size), noise, blocks, model.shared_noise)
-    model.start(size, CPU)
     model._prepare(blocks, LENGTH + 2 * model.window, plan.masks().double())
     model._v, model._u = doubles(size, model.dimension, seed=seed), doubles(size, model.dimension, seed=seed + 1)
     return plan, next(plan.steps(torch.Generator().manual_seed(seed), CPU, 0, 1))
@@ -152,6 +151,25 @@ def test_a_step_without_a_pair_changes_nothing(kind):
     assert model.loss(step) == 0
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_step_on_a_gpu_is_that_on_a_cpu_and_never_waits(kind):
+    models = [MODELS[kind](dimension=5, window=3, words_per_step=25, device=device) for device in ("cpu", "cuda")]
+    for model in models:
+        plan, step = one_step(model, random_corpus())
+        model._v, model._u = model._v.to(model.device), model._u.to(model.device)
+        model._prepare(1, LENGTH + 2 * model.window, plan.masks().double().to(model.device))
+        step = step._replace(**{name: getattr(step, name).to(model.device) for name in step._fields[:-1]})
+        mode = "error" if model.device == "cuda" else "default"
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            model.step(step, rate=0.1)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(models[0]._v, models[1]._v.cpu())
+    torch.testing.assert_close(models[0]._u, models[1]._u.cpu())
+
+
 # --- the optimum
 
 
@@ -182,8 +200,8 @@ def test_the_optimum_is_pmi_minus_log_k():
 def test_training_comes_near_the_optimum():
     corpus, k = random_corpus(3, documents=120, vocabulary=6), 1
     model = SGNS(
-        dimension=12, window=2, negatives=k, noise_power=1, dynamic=False, subsample=None, words_per_step=100, epochs=80,
-        learning_rate=0.05,
+        dimension=12, window=2, negatives=k, noise_power=1, dynamic=False, subsample=None, words_per_step=100,
+        epochs=80, learning_rate=0.05,
     ).fit(corpus)  # fmt: skip
     expected = pmi(pair_counts(corpus, 2, dynamic=False)).toarray()
     found = (model.vectors.matrix @ model.contexts.matrix.T).numpy()

@@ -15,7 +15,7 @@ def test_without_data_the_remedy_is_named_and_nothing_is_written(recipe, monkeyp
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "empty"))
     assert cli.main(["reproduce", recipe, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 1
-    name = recipe.split("-")[0]
+    name = {"word2vec-wordsim": "nltk_corpora", "word2vec-bilingual": "multi30k"}.get(recipe, recipe.split("-")[0])
     assert f"course data fetch {name}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
