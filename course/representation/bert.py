@@ -187,6 +187,11 @@ class MaskedLM(nn.Module):
     Args:
         config: the sizes.
         generator: as for :class:`Bert`.
+
+    Example:
+        >>> model, tokens = MaskedLM(BertConfig.quick(vocabulary=100)), torch.tensor([[2, 17, 4, 3]])
+        >>> model(tokens).shape, model(tokens, at=tokens == 4).shape
+        (torch.Size([1, 4, 100]), torch.Size([1, 100]))
     """
 
     def __init__(self, config: BertConfig, *, generator: torch.Generator | None = None):

@@ -15,6 +15,11 @@ class LoRA(nn.Module):
     .. math:: y = W x + b + B A x, \qquad A \in \mathbb R^{r \times p},\; B \in \mathbb R^{q \times r}
 
     B is zero at first, so that training begins at the frozen layer.
+
+    Example:
+        >>> layer = LoRA(nn.Linear(100, 50), rank=2)
+        >>> [tuple(p.shape) for p in layer.parameters() if p.requires_grad], layer(torch.rand(3, 100)).shape
+        ([(2, 100), (50, 2)], torch.Size([3, 50]))
     """
 
     def __init__(self, base: nn.Linear, rank: int, generator: torch.Generator | None = None):

@@ -46,6 +46,11 @@ class SelfAttention(nn.Module):
     Args:
         width: of a token's vector, a multiple of ``heads``.
         heads: h; a head has vectors of length d = width / h.
+
+    Example:
+        >>> mixed, weights = SelfAttention(width=8, heads=2)(torch.rand(3, 5, 8), explicit=True)
+        >>> mixed.shape, weights.shape
+        (torch.Size([3, 5, 8]), torch.Size([3, 2, 5, 5]))
     """
 
     def __init__(self, width: int, heads: int):
@@ -84,6 +89,10 @@ class EncoderBlock(nn.Module):
         pre_norm: where to normalise.
         dropout: share of the numbers that are set to zero in what each part adds, in training mode.
         eps: added to the variances of the normalisation.
+
+    Example:
+        >>> EncoderBlock(width=8, heads=2, hidden=32, pre_norm=True)(torch.rand(3, 5, 8))[0].shape
+        torch.Size([3, 5, 8])
     """
 
     def __init__(

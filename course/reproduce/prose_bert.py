@@ -54,6 +54,10 @@ class ProseBertConfig:
         steps, batch_size, rate: of the training.
         test_rows: rows that each seed draws from the test split.
         seeds: each draws its own weights, batches, masks and test rows.
+
+    Example:
+        >>> ProseBertConfig.quick().model().width
+        64
     """
 
     texts: int = 25_000

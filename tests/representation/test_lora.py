@@ -82,7 +82,12 @@ def test_a_rank_that_is_none_is_refused(rank):
 
 
 def test_the_module_is_as_short_as_promised():
+    import ast
     import inspect
 
-    code = [line for name in (LoRA, add_lora, merge_lora) for line in inspect.getsource(name).splitlines()]
-    assert len([line for line in code if line.strip()]) <= 40
+    tree = ast.parse("".join(map(inspect.getsource, (LoRA, add_lora, merge_lora))))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            node.body = node.body[1:]  # without the docstring
+    assert len(ast.unparse(tree).split()) > 50
+    assert len([line for line in ast.unparse(tree).splitlines() if line]) <= 40
