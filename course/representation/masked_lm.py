@@ -101,7 +101,7 @@ class Masking:
 
     Example:
         >>> masking, tokens = Masking(vocabulary=100), torch.tensor([[2, 17, 25, 31, 3, 0]])
-        >>> read, chosen = masking(tokens, np.random.default_rng(3))
+        >>> read, chosen = masking(tokens, np.random.default_rng(1))
         >>> read.tolist(), chosen.tolist()
         ([[2, 17, 4, 31, 3, 0]], [[False, False, True, False, False, False]])
     """
