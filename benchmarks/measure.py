@@ -88,7 +88,7 @@ def write(path: Path, name: str, setting: str, rows: Iterable[dict], *, gpu: boo
     write_json(path, result)
 
 
-def main(name: str, description: str, setting: str, measure: Callable[[int], list[dict]], repeats: int) -> None:
+def main(name: str, description: str, setting: str, measure: Callable[[int], Iterable[dict]], repeats: int) -> None:
     """The command line of a benchmark on one thread of a CPU."""
     options = command_line(description, repeats).parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # before a library that computes is loaded, here and in the processes started

@@ -22,6 +22,11 @@ RECIPES = {
         ("mnist",),
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "prose-bert": Listed(
+        "course.reproduce.prose_bert:ProseBert",
+        (),
+        "how to hide tokens from a small BERT, and where it begins, on docstrings (after Devlin et al., 2019)",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

@@ -21,6 +21,7 @@ from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
+from course.reproduce.prose_bert import ProseBertConfig
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -31,12 +32,16 @@ TINY = {"queries": 1, "test_queries": 2, "episodes": 20, "validate_every": 3, "v
 NAMING = {"naming_steps": 6, "naming_batch": 8, "fine_tuning_steps": 2, "fine_tuning_rates": (0.1, 0.3)}
 OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, seeds=(0, 1), **TINY, **NAMING)
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
+SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
+PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
 def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
+    if name == "prose":
+        return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
     if name == "omniglot":
@@ -69,11 +74,21 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
+def tiny_prose(split: str) -> Texts:
+    """Sentences of one form with words drawn at random."""
+    generator = torch.Generator().manual_seed(len(split))
+    words = ("cat", "dog", "bird", "tree", "house", "river")
+    drawn = torch.randint(len(words), (200, 2), generator=generator).tolist()
+    texts = tuple(f"the {words[a]} is near the {words[b]}." for a, b in drawn)
+    return Texts(texts, tuple(map(str, range(len(texts)))), "tiny prose")
+
+
 def install(patch=setattr) -> None:
     """Let the recipes use the small sets and settings; ``patch`` may be pytest's ``monkeypatch.setattr``."""
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
