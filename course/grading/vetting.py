@@ -34,9 +34,15 @@ MODULES = words(
     IPython ipykernel jupyter_client nbclient nbformat nbgrader pytest joblib cloudpickle dill cffi psutil
     """
 )
-# Frames, and doors to pickles, shared libraries, hooks, and annotations that are evaluated.
+# What of `course` reads and writes files, starts others or imports by name.
+CLOSED = (
+    "course.files", "course.cli", "course.check", "course.processes", "course.reproduce",
+    "course.data.registry", "course.data.download", "course.data.location", "course.data.commands",
+)  # fmt: skip
+# Frames, and doors to builtins, pickles, shared libraries, hooks, and strings or annotations that are evaluated.
 ATTRIBUTES = MODULES | words(
     """
+    bltns import_module resolve_name serialization sympy sympify f2py crackfortran myeval unpickle
     tb_frame tb_next f_back f_globals f_locals f_builtins f_code gi_frame gi_code cr_frame cr_code ag_frame ag_code
     with_traceback hub cpp_extension ctypeslib runstring rundocs load_library package library overrides
     TorchFunctionMode TorchDispatchMode get_type_hints singledispatch singledispatchmethod attrgetter methodcaller
@@ -118,14 +124,28 @@ def surely_bound(statement: ast.stmt) -> set[str]:
 
 
 def packages(source: str) -> frozenset[str]:
-    """The packages that code of the course imports and that its readers may import: none of the standard library."""
+    """The modules that code of the course imports and that its readers may import: none of the standard library.
+
+    They are named as they are imported, ``sklearn.linear_model``: the rest of a large package stays closed.
+    """
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return frozenset(name for name in names - sys.stdlib_module_names - MODULES if not name.startswith("_"))
+            names.add(node.module)
+    parts = [name.split(".") for name in names]
+    harmless = [
+        each
+        for each in parts
+        if each[0] not in sys.stdlib_module_names and not any(part in MODULES or part[0] == "_" for part in each)
+    ]
+    return frozenset(each[0] if each[0] in IMPORTS else ".".join(each) for each in harmless)
+
+
+def dotted(node: ast.expr) -> str:
+    """``a.b.c`` as a text; what is no chain of names is not part of it."""
+    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def root_of(node: ast.expr) -> ast.expr:
@@ -178,6 +198,7 @@ class _Reader(ast.NodeVisitor):
         self.check_import(node, node.module or ".")
         for alias in node.names:
             self.check_name(node, alias.name)
+            self.check_closed(node, f"{node.module or ''}.{alias.name}")
             self.check_load(node, (node.module or "").split(".")[0], alias.name)
             if alias.name == "wraps" and alias.asname:
                 self.object_to(node, f"renames {alias.name}")
@@ -186,13 +207,17 @@ class _Reader(ast.NodeVisitor):
 
     def check_import(self, node: ast.AST, module: str) -> None:
         first, *rest = module.split(".")
-        if first not in self.allowed:
+        if first not in IMPORTS and module not in self.allowed:
             self.not_allowed = True
             self.object_to(node, f"imports {module}")
         for name in rest:
             self.check_name(node, name)
             if name.startswith("_"):
                 self.object_to(node, f"imports {module}")
+
+    def check_closed(self, node: ast.AST, name: str) -> None:
+        if f"{name}.".startswith(tuple(f"{module}." for module in CLOSED)):
+            self.object_to(node, f"uses {name}")
 
     def check_load(self, node: ast.AST, owner: str, name: str) -> None:
         if owner in ("torch", "np", "numpy") and name in ("load", "memmap", "fromfile"):
@@ -224,6 +249,7 @@ class _Reader(ast.NodeVisitor):
         root = root_of(node)
         own = isinstance(root, ast.Name) and root.id in ("self", "cls") and root is node.value
         self.check_name(node, node.attr)
+        self.check_closed(node, dotted(node))
         if node.attr in CALLED_ONLY - {"type"}:  # x.type is a tensor's
             self.object_to(node, f"uses {node.attr} otherwise than in a plain call")
         if isinstance(node.value, ast.Name):
@@ -293,7 +319,7 @@ def objections(source: str, provided: frozenset[str] = frozenset(), allowed: fro
     """What speaks against running `source`; empty for an honest answer, and for what is no Python and will not run.
 
     `provided` are names that the notebook itself imports or defines: an answer may use them, but not change them.
-    `allowed` are the top-level packages that it may import.
+    `allowed` are the packages and modules that it may import besides those of :data:`IMPORTS`.
     """
     try:
         tree = parsed(source)

@@ -77,6 +77,15 @@ CHEATS = {
     "type by another name": "t = type\ndef f(x):\n    return t('X', (), {'__eq__': lambda a, b: True})()",
     "type with three arguments": "def f(x):\n    return type('X', (), {'__eq__': lambda a, b: True})()",
     "overrides": "from torch.overrides import TorchFunctionMode\ndef f(x):\n    return x",
+    "builtins by another name": "import enum\nseen = enum.bltns",
+    "an entry of the course": "from course.data.registry import Entry\ndef f(x):\n    return Entry(*x).function()",
+    "the course's files": "from course.files import Path",
+    "the course's files, as an attribute": "import course\ndef f(x):\n    return course.files.write_whole(x, b'')",
+    "the course's registry, from its package": "from course.data import registry",
+    "strings that are run": "def f(x):\n    return torch.fx.experimental.symbolic_shapes.sympy.sympify(x)",
+    "a parser that evaluates": "def f(x):\n    return np.f2py.crackfortran.myeval(x)",
+    "pickles, one module deeper": "from torch import serialization as s",
+    "the rest of a package": "from sklearn.utils.discovery import import_module",
     "numpy runs strings": "def f(x):\n    np.testing.runstring('import os', {})",
 }
 
@@ -203,11 +212,11 @@ def test_what_cannot_be_compiled_does_not_run_in_part(monkeypatch):
 # --- What an answer may import
 
 
-def test_the_packages_of_a_text_are_those_outside_of_the_standard_library():
+def test_the_modules_of_a_text_are_those_outside_of_the_standard_library():
     source = "import os, sys, json as j, pathlib, threading, IPython, pytest, joblib, _cffi_backend\nfrom . import x\n"
     assert packages(source) == frozenset()
     source = "import librosa.feature as f\ndef g():\n    from soundfile import read\n    from os.path import join"
-    assert packages(source) == {"librosa", "soundfile"}
+    assert packages(source) == {"librosa.feature", "soundfile"}
 
 
 def test_a_refused_import_says_what_is_allowed():
