@@ -27,7 +27,12 @@ def outside_the_core(node: nodes.Node) -> bool:
     parent = node.parent
     is_reason = isinstance(parent, choice) and not isinstance(node, words)
     is_source = isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code_source"
-    return is_reason or isinstance(node, fold) or (is_source and parent.get("hide_mode") in ("input", "all"))
+    return is_reason or isinstance(node, fold) or (is_source and is_hidden(parent))
+
+
+def is_hidden(node: nodes.Node | None) -> bool:
+    """Is it in a cell whose code is hidden? What is shown in its place stands between the two."""
+    return node is not None and (node.get("hide_mode") in ("input", "all") or is_hidden(node.parent))
 
 
 def seconds(node: nodes.Node, path: str) -> float:

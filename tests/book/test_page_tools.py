@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from book_files import BOOK
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 from test_accessibility import CONTRAST, READY, violations
@@ -247,6 +248,15 @@ def test_equal_questions_have_names_of_their_own_and_formulas_speak_for_themselv
 def test_reading_times_follow_the_rule(tmp_path, text, core, whole):
     page = built(tmp_path, text)[0].get_doctree("index")
     assert (seconds(page, "core"), seconds(page, "all")) == pytest.approx((core, whole))
+
+
+def test_hidden_code_is_not_in_the_core():
+    """As the notebooks' transform leaves it: the source in a button, the button in the cell."""
+    source = nodes.container("", nodes.literal_block("", "one\ntwo"), nb_element="cell_code_source")
+    cell = nodes.container("", nodes.Element("", source), nb_element="cell_code", hide_mode="input")
+    assert (seconds(cell, "core"), seconds(cell, "all")) == (0, 12)
+    cell["hide_mode"] = "output"
+    assert seconds(cell, "core") == 12
 
 
 def test_times_are_spelled_as_people_say_them():
