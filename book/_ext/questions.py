@@ -29,10 +29,11 @@ REMEMBER = """addEventListener("DOMContentLoaded", () => {
   for (const choice of document.querySelectorAll(".question > details")) {
     const name = choice.parentElement.id + " " + [...choice.parentElement.children].indexOf(choice);
     choice.open = chosen.has(name);
-    choice.firstElementChild.addEventListener("click", () => setTimeout(() => {  // when it is open, or closed
-      choice.open ? chosen.add(name) : chosen.delete(name);
+    choice.firstElementChild.addEventListener("click", (event) => {
+      if (event.target.closest("a")) return;  // a link is followed, and the choice stays as it is
+      choice.open ? chosen.delete(name) : chosen.add(name);  // before it changes
       try { localStorage.setItem(page, JSON.stringify([...chosen])); } catch {}
-    }));
+    });
   }
 });"""
 
