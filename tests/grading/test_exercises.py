@@ -75,6 +75,7 @@ def test_drift_is_found_and_repaired(tmp_path, exercises):
     status, text = exercises(root, "--check")
     assert status == 1
     assert "basics.ipynb is not what" in text
+    assert "edit solutions/start/basics.ipynb, and run make exercises, which overwrites" in text
     assert exercises(root)[0] == 0
     written = student.read_bytes()
     assert exercises(root, "--check") == (0, "")
@@ -115,6 +116,7 @@ def test_answers_are_overwritten_only_when_told(name, source, handed_out, tmp_pa
         assert status == 1
         assert len(text.splitlines()) == 1 and "basics.ipynb holds answers" in text
         assert "copy it to work/" in text and "make exercises FORCE=1" in text
+        assert "edit solutions/start/basics.ipynb" in text
         assert handed_out.read_text() == mine
     assert exercises(tmp_path, "--force") == (0, "")
     assert handed_out.read_text() == written
