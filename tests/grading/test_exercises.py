@@ -135,9 +135,18 @@ def test_no_notebook_is_deleted_and_only_what_git_tracks_needs_a_source(handed_o
         assert other.exists()
 
 
-def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises):
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("### END SOLUTION", "### SOLUTION", "end solution"),
+        ('"grade_id": "mean"', '"grade_id": "centred"', "duplicate grade id"),
+    ],
+)
+def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises, old, new, said):
     root = make(tmp_path)
     path = root / "solutions/start/basics.ipynb"
-    path.write_text(path.read_text().replace("### END SOLUTION", "### SOLUTION", 1))
-    with pytest.raises(GradingError, match=r"(?i)solutions/start: .*end solution"):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    shutil.copy(path, path.with_name("last.ipynb"))
+    with pytest.raises(GradingError, match=rf"(?i)\Asolutions/start: basics\.ipynb: .*{said}"):
         exercises(root)
