@@ -122,6 +122,8 @@ class TestAnEmptyChapter:
         ("crossmodal/a/b", "lower-case letters"),
         ("crossmodal/cca", "there already: book/crossmodal/cca.ipynb, book/exercises/crossmodal/cca.ipynb, course/"),
         ("representation/cnn", "there already: course/representation/cnn.py, tests/representation/test_cnn.py"),
+        ("representation/cnn", "mv course/representation/cnn.py.kept course/representation/cnn.py; mv tests"),
+        ("background", "is a page only, without module and exercises. Write book/background.ipynb; then make generate"),
         ("crossmodal/episodes", "there already: tests/data/test_episodes.py"),
     ],
 )
