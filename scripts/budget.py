@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-from chapters import Chapter, chapters, parts
+from chapters import ROOT, Chapter, chapters, parts
 from execution import Notebook
 from ownership import own_tests
 
@@ -75,9 +75,10 @@ def problems(rows: Rows) -> list[str]:
             if taken is None:
                 found.append(f"{name}: the time of its {part} is missing; run: make book unit notebooks budget")
             elif not taken <= LEEWAY * SECONDS[part]:
+                again = f"rm {Notebook(name, ROOT).kept.relative_to(ROOT)}; " if part == "page" else ""  # or it is kept
                 found.append(
                     f"{name}: its {part} took {taken:.0f} s, and {SECONDS[part]} s are meant. Beside other work run it "
-                    f"again; otherwise choose smaller experiments or fewer cases (make chapter NAME={name})"
+                    f"again ({again}make chapter NAME={name}); otherwise choose smaller experiments or fewer cases"
                 )
     return found
 

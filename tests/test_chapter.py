@@ -58,6 +58,7 @@ def test_a_chapter_over_its_budget_fails(script, monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(chapter.budget, "measured", lambda recorded, listed, row=row: row)
         assert chapter.main("practice") == status
         said = capsys.readouterr()
+        assert ("(rm _build/executed/practice.ipynb; make chapter NAME=practice)" in said.err) == status
         assert f"{seconds}.0" in said.out and ("its page took 91 s, and 60 s are meant" in said.err) == status
 
 
