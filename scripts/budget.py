@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-from chapters import chapters, parts
+from chapters import ROOT, Chapter, chapters, parts
 from execution import Notebook
 from ownership import own_tests
 
@@ -19,6 +19,7 @@ SECONDS = {"page": 60, "tests": 45, "exercises": 45}  # one thread
 LEEWAY = 1.5
 MINUTES = 35  # for `make test` of the whole course
 
+Rows = dict[str, dict[str, float | None]]
 Cases = list[tuple[str, float]]  # "tests.crossmodal.test_cca::test_name[parameters]" and its seconds
 
 
@@ -43,13 +44,13 @@ def exercises_of(chapter: str, recorded: Cases) -> float | None:
     return sum(taken) if taken else None
 
 
-def measured(recorded: Cases) -> dict[str, dict[str, float | None]]:
+def measured(recorded: Cases, listed: list[Chapter]) -> Rows:
     """The seconds of each chapter. None is missing; what a chapter does not have is left out."""
-    table = {}
-    for chapter in chapters():
+    table, tests = {}, own_tests()
+    for chapter in listed:
         executed = Notebook(chapter.name, chapter.page).executed()
         row = {"page": executed.metadata.executed.seconds if executed else None}
-        if files := own_tests()[chapter.name]:
+        if files := tests[chapter.name]:
             row["tests"] = seconds_of([f"tests.{file.parent.name}.{file.stem}:" for file in files], recorded)
         if chapter.solution.exists():
             row["exercises"] = exercises_of(chapter.name, recorded)
@@ -57,7 +58,7 @@ def measured(recorded: Cases) -> dict[str, dict[str, float | None]]:
     return table
 
 
-def table_of(rows: dict[str, dict[str, float | None]]) -> str:
+def table_of(rows: Rows) -> str:
     budget = " / ".join(str(limit) for limit in SECONDS.values())
     lines = [f"{'chapter':24}{'page':>10}{'tests':>10}{'exercises':>11}   budget in seconds"]
     for name, row in rows.items():
@@ -66,7 +67,7 @@ def table_of(rows: dict[str, dict[str, float | None]]) -> str:
     return "\n".join(lines)
 
 
-def problems(rows: dict[str, dict[str, float | None]]) -> list[str]:
+def problems(rows: Rows) -> list[str]:
     """What breaks the budget, each with what to do."""
     found = []
     for name, row in rows.items():
@@ -74,9 +75,10 @@ def problems(rows: dict[str, dict[str, float | None]]) -> list[str]:
             if taken is None:
                 found.append(f"{name}: the time of its {part} is missing; run: make book unit notebooks budget")
             elif not taken <= LEEWAY * SECONDS[part]:
+                again = f"rm {Notebook(name, ROOT).kept.relative_to(ROOT)}; " if part == "page" else ""  # or it is kept
                 found.append(
                     f"{name}: its {part} took {taken:.0f} s, and {SECONDS[part]} s are meant. Beside other work run it "
-                    f"again; otherwise choose smaller experiments or fewer cases (make chapter NAME={name})"
+                    f"again ({again}make chapter NAME={name}); otherwise choose smaller experiments or fewer cases"
                 )
     return found
 
@@ -93,9 +95,23 @@ def projection(whole: float, growing: float, jobs: int, now: int) -> tuple[str, 
     return line, minutes
 
 
+def complain(broken: list[str]) -> int:
+    """Say what breaks the budget; the exit status."""
+    for problem in broken:
+        print(f"make: {problem}", file=sys.stderr)
+    return int(bool(broken))
+
+
+def one(chapter: Chapter, times: Path) -> int:
+    """The row of one chapter, after `make chapter` has run its tests and its page."""
+    rows = measured(cases(times / "unit.xml"), [chapter])
+    print("\n" + table_of(rows), flush=True)
+    return complain(problems(rows))
+
+
 def main(times: Path, jobs: int) -> int:
     recorded, start = cases(times / "unit.xml"), times / "start"
-    rows = measured(recorded)
+    rows = measured(recorded, chapters())
     broken = problems(rows)
     print("\n" + table_of(rows))
     if start.exists():  # of `make test`
@@ -107,9 +123,7 @@ def main(times: Path, jobs: int) -> int:
             broken.append(
                 f"all chapters would take {minutes:.0f} min, and {MINUTES} are meant: shorten the longest above"
             )
-    for problem in broken:
-        print(f"make: {problem}", file=sys.stderr)
-    return int(bool(broken))
+    return complain(broken)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,26 @@
 """Check and build one chapter: python scripts/chapter.py crossmodal/cca
 
-Style; the tests of its modules; right, wrong and empty answers to its exercises; its notebooks; and its page, which is
-written into `_build/chapter/html`. No other notebook is executed, and the book in `_build/html` stays as it is.
+Style; the tests of its modules; right, wrong and empty answers to its exercises; its notebooks; its page, which is
+written into `_build/chapter/html`; and whether all this keeps to its budget. No other notebook is executed, and the
+book in `_build/html` stays as it is.
 """
 
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
+import budget
 import yaml
-from chapters import Chapter, chapters
+from chapters import Chapter, chapters, parts
 from dependencies import ROOT
 from execution import BUILD, execute_stale, fill, notebooks, settle_kernels
 from ownership import notebooks_of, own_tests
@@ -22,6 +29,7 @@ from reading import begin, succeeded
 from course.files import write_whole
 
 FOLDER = BUILD / "chapter"
+TIMES = FOLDER / "times"
 SPHINX = """import sys
 from pathlib import Path
 from jupyter_book.sphinx import build_sphinx
@@ -57,22 +65,27 @@ def build(chapter: Chapter) -> bool:
     config = write_whole(FOLDER / "_config.yml", settings(others))
     pages = [path for path in (chapter.page, chapter.exercise) if path.exists()]
     command = [sys.executable, "-P", "-c", SPHINX, ROOT / "book", FOLDER / "html", config, *pages]
-    good = subprocess.run(command, cwd=ROOT).returncode == 0
+    good = run(command)
     if good:
         succeeded(FOLDER, now)
     return good
 
 
 def make(target: str, given: list[str]) -> list[str]:
-    return ["make", "--no-print-directory", target, f"TIMES={FOLDER / 'times'}", *given]
+    return ["make", "--no-print-directory", target, f"TIMES={TIMES}", *given]
 
 
 def wanted(name: str) -> Chapter:
     listed = {chapter.name: chapter for chapter in chapters()}
-    if name not in listed:
-        asked = f"there is no chapter {name!r};" if name else "which chapter?"
-        sys.exit(f"make: {asked} there are {', '.join(listed)}: make chapter NAME={next(iter(listed))}")
-    return listed[name]
+    if name in listed:
+        return listed[name]
+    if name in {chapter.name for part in parts() for chapter in part.chapters}:
+        sys.exit(f"make: {name} is planned and has no page yet; lay it out: make new-chapter NAME={name}")
+    asked = f"there is no chapter {name!r};" if name else "which chapter?"
+    likely = get_close_matches(name, listed, 1) or [each for each in listed if each.endswith(f"/{name}")]
+    meant = f"did you mean {likely[0]}? " if name and likely else ""
+    example = likely[0] if meant else next(iter(listed))
+    sys.exit(f"make: {asked} {meant}there are {', '.join(listed)}: make chapter NAME={example}")
 
 
 def tests_of(chapter: Chapter) -> str | None:
@@ -85,8 +98,23 @@ def tests_of(chapter: Chapter) -> str | None:
     return f"{shlex.join(files)} -k {shlex.quote(' or '.join(chosen))}" if files else None
 
 
-def run(command: list[str]) -> bool:
-    return subprocess.run(command, cwd=ROOT).returncode == 0
+@contextmanager
+def started(command: list, **where) -> Iterator[subprocess.Popen]:
+    """A command in a process group of its own, which is stopped as a whole when it is left early (Ctrl-C)."""
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **where)
+    try:
+        yield process
+        process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def run(command: list) -> bool:
+    with started(command) as process:
+        pass
+    return process.returncode == 0
 
 
 def test(chapter: Chapter) -> bool:
@@ -98,9 +126,8 @@ def show(chapter: Chapter) -> bool:
     """Compare the outputs of its notebooks, and build its page, each with one process."""
     command = make("notebooks", ["JOBS=1", f"NOTEBOOKS={shlex.join(map(str, notebooks_of(chapter)))}"])
     with tempfile.TemporaryFile() as said:
-        comparison = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-        built = build(chapter)
-        comparison.wait()
+        with started(command, stdout=said, stderr=subprocess.STDOUT) as comparison:
+            built = build(chapter)
         said.seek(0)
         print(said.read().decode(), flush=True)
     return built and comparison.returncode == 0
@@ -108,12 +135,15 @@ def show(chapter: Chapter) -> bool:
 
 def main(name: str) -> int:
     chapter, report, failed = wanted(name), [], []
+    shutil.rmtree(TIMES, ignore_errors=True)
     steps = {"style": lambda: run(make("lint", [])), "tests": lambda: test(chapter), "page": lambda: show(chapter)}
     for step, succeeds in steps.items():
         start = time.perf_counter()
         if not succeeds():
             failed.append(step)
         report.append(f"{step} {time.perf_counter() - start:.0f} s{' FAILED' * (step in failed)}")
+    if not failed and budget.one(chapter, TIMES):
+        failed.append("budget")
     print(f"\n{chapter.name}: {', '.join(report)}")
     if failed:
         print(f"make: {', '.join(failed)} failed, as the lines above say", file=sys.stderr)

@@ -1,13 +1,16 @@
 """The list of chapters, `book/chapters.toml`, and what follows from it: one name leads to all files of a chapter."""
 
 import json
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "book" / "chapters.toml"
-TO_WRITE = "To write:"  # what a page holds until everything in it is written
+TO_WRITE = "To write:"  # what page and exercises hold until everything in them is written
+PART, ENTRY = ("caption", "folder", "chapters"), ("name", "short", "says")  # the keys of the list
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class Chapter:
 
     @property
     def draft(self) -> bool:
-        """Is something on its page still to write?"""
-        return any(TO_WRITE in source(cell) for cell in cells(self.page))
+        """Is something still to write, on its page or in its exercises?"""
+        there = [path for path in (self.page, self.solution) if path.exists()]
+        return any(TO_WRITE in source(cell) for path in there for cell in cells(path))
 
     @property
     def tasks(self) -> int:
@@ -76,10 +80,37 @@ def source(cell: dict) -> str:
     return "".join(cell["source"])
 
 
+def refuse(reason: str) -> NoReturn:
+    sys.exit(f"{LIST.relative_to(LIST.parent.parent)}: {reason}")
+
+
+def require(given: dict, wanted: tuple[str, ...], known: tuple[str, ...], what: str) -> None:
+    """The program ends unless a table of the list has the keys wanted, and none that is not known."""
+    for key in wanted:
+        if key not in given:
+            refuse(f"{what} lacks {key!r}: {given}")
+    if strange := sorted(given.keys() - set(known)):
+        refuse(f"{what} has the unknown key {strange[0]!r}: {given}. Known are {', '.join(known)}")
+
+
+def tables() -> list[dict]:
+    """The list as it is written; the program ends when it is not in order."""
+    try:
+        listed = tomllib.loads(LIST.read_text(encoding="utf8"))
+    except tomllib.TOMLDecodeError as error:
+        refuse(str(error))
+    require(listed, ("parts",), ("parts",), "the list")
+    for part in listed["parts"]:
+        require(part, PART, PART, "a part")
+        for entry in part["chapters"]:
+            require(entry, ENTRY[:2], ENTRY, "a chapter")
+    return listed["parts"]
+
+
 def parts() -> list[Part]:
     """The parts of the book in reading order."""
     found = []
-    for part in tomllib.loads(LIST.read_text(encoding="utf8"))["parts"]:
+    for part in tables():
         prefix = f"{part['folder']}/" if part["folder"] else ""
         listed = [Chapter(**entry | {"name": prefix + entry["name"]}) for entry in part["chapters"]]
         found.append(Part(part["caption"], part["folder"], tuple(listed)))

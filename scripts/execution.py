@@ -141,7 +141,7 @@ def execute_stale(wanted: Iterable[Notebook]) -> bool:
         return executed.metadata.executed.seconds if executed else math.inf
 
     good = True
-    with ProcessPoolExecutor(cores()) as pool:
+    with ProcessPoolExecutor(min(cores(), len(stale)) or 1) as pool:  # one that waits would say so on Ctrl-C, at length
         runs = {pool.submit(execute, each): each for each in sorted(stale, key=last_time, reverse=True)}
         for run in as_completed(runs):
             if run.exception():

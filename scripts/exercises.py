@@ -85,10 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
         if path.exists() and not options.force and holds_answers(path):
             problems.append(
                 f"{EXERCISES}/{name} holds answers (or is damaged) and is not overwritten: copy it to work/, "
-                "then run: make exercises FORCE=1"
+                f"then run: make exercises FORCE=1. To change the exercise, edit solutions/{name}"
             )
         elif options.check:
-            problems.append(f"{EXERCISES}/{name} is not what solutions/{name} gives; run: make exercises")
+            problems.append(
+                f"{EXERCISES}/{name} is not what solutions/{name} gives; edit solutions/{name}, "
+                "and run make exercises, which overwrites this one"
+            )
         else:
             write_whole(path, text)
             print(f"{EXERCISES}/{name}")

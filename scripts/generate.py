@@ -123,7 +123,10 @@ def drawn(svg: str) -> str:
     hand, start, foot = svg.partition("  <!-- foot: written by make generate")
     placed = [name for name, *_ in BOX.findall(hand)]
     if gone := set(placed) - listed.keys():
-        sys.exit(f"generate: book/figures/map.svg has boxes for {', '.join(sorted(gone))}, which the list has not")
+        sys.exit(
+            f"generate: book/chapters.toml has no {', '.join(sorted(gone))}, for which book/figures/map.svg has a box. "
+            "Put the name in the list right, or remove the box"
+        )
     hand = BOX.sub(lambda found: box(found[3], found[2], listed[found[1]]), hand)
     others = [chapter for name, chapter in listed.items() if name not in placed]
     below = []

@@ -48,6 +48,8 @@ def require_new(name: str) -> Part:
     """The part that the chapter joins; the program ends when the name will not do."""
     folders = {part.folder: part for part in parts() if part.folder}
     folder, _, chapter = name.partition("/")
+    if name in {each.name for part in parts() if not part.folder for each in part.chapters}:
+        refuse(f"{name} is a page only, without module and exercises. Write book/{name}.ipynb; then make generate")
     usage = f"NAME is {name!r}, and must be part/chapter, such as crossmodal/fusion. The parts are {', '.join(folders)}"
     if folder not in folders:
         refuse(usage)
@@ -57,10 +59,17 @@ def require_new(name: str) -> Part:
         )
     wanted = [ROOT / path for path in [*files(name).values(), Path("book/exercises") / f"{name}.ipynb"]]
     namesakes = (ROOT / "tests").rglob(f"test_{chapter}.py")  # two test files may not have one name
-    if there := [str(path.relative_to(ROOT)) for path in {*wanted, *namesakes} if path.exists()]:
+    there = sorted(str(path.relative_to(ROOT)) for path in {*wanted, *namesakes} if path.exists())
+    code = [str(files(name)[template]) for template in ("module.py", "test.py")]
+    if code[0] in there and set(there) <= set(code):
+        aside, back = ("; ".join(f"mv {a.format(path)}" for path in there) for a in ("{0} {0}.kept", "{0}.kept {0}"))
         refuse(
-            f"there already: {', '.join(sorted(there))}. Choose another name, or move what is there away for a while"
+            f"there already: {', '.join(there)}. Set it aside, lay out the chapter, and put it back over the example:\n"
+            f"  {aside}\n  make new-chapter NAME={name}\n  {back}\n"
+            "Then use its functions in page, exercises and answers in place of `centroid`, and make generate exercises"
         )
+    if there:
+        refuse(f"there already: {', '.join(there)}. Choose another name, or move what is there away for a while")
     return folders[folder]
 
 

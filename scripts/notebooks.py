@@ -3,9 +3,9 @@
 A normalised notebook keeps outputs and execution counts only on cells tagged ``nbval-check-output`` (the cells whose
 output nbval compares), has ids that follow from the position of the cell, and carries no other metadata.
 
-    python scripts/notebooks.py run PATH ...         execute, store the checked outputs, normalise
-    python scripts/notebooks.py normalise PATH ...   normalise only
-    python scripts/notebooks.py check PATH ...       exit 1 and name the notebooks that are not normalised
+    .venv/bin/python scripts/notebooks.py run PATH ...         execute, store the checked outputs, normalise
+    .venv/bin/python scripts/notebooks.py normalise PATH ...   normalise only
+    .venv/bin/python scripts/notebooks.py check PATH ...       exit 1 and name those that are not as `run` leaves them
 """
 
 import argparse
@@ -27,6 +27,19 @@ KERNEL = {
 
 def is_checked(cell) -> bool:
     return cell.cell_type == "code" and CHECKED in cell.metadata.get("tags", [])
+
+
+def unstored(notebook) -> list[str]:
+    """Checked cells that nbval would never compare (no output) or always reject (no count)."""
+    return [cell.id for cell in notebook.cells if is_checked(cell) and not (cell.outputs and cell.execution_count)]
+
+
+def advice(path: Path) -> str:
+    """What makes a notebook as it should be."""
+    *_, folder, part, name = path.resolve().parts
+    if folder == "exercises":  # written from the solution
+        return f"edit solutions/{part}/{name} instead, and run make exercises, which overwrites this one"
+    return f"run: .venv/bin/python scripts/notebooks.py run {path}"
 
 
 def plain_output(output):
@@ -97,18 +110,19 @@ def main(arguments=None) -> int:
     parser.add_argument("action", choices=["run", "normalise", "check"])
     parser.add_argument("paths", nargs="+", type=Path)
     options = parser.parse_args(arguments)
-    rough = []
+    bad = False
     for path in options.paths:
         notebook = execute(path) if options.action == "run" else nbformat.read(path, as_version=4)
         text = text_of(normalised(notebook))
-        if options.action == "check":
-            if text != path.read_text(encoding="utf8"):
-                rough.append(path)
-            continue
-        write_whole(path, text)
-    for path in rough:
-        print(f"{path} is not normalised; run: python scripts/notebooks.py normalise {path}", file=sys.stderr)
-    return 1 if rough else 0
+        if options.action != "check":
+            write_whole(path, text)
+        elif text != path.read_text(encoding="utf8"):
+            print(f"{path} is not normalised; {advice(path)}", file=sys.stderr)
+            bad = True
+        elif empty := unstored(notebook):
+            print(f"{path}: no stored output in {', '.join(empty)}; {advice(path)}", file=sys.stderr)
+            bad = True
+    return int(bad)
 
 
 if __name__ == "__main__":

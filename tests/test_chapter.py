@@ -1,7 +1,9 @@
 """`make chapter` and the budget that each chapter is held to."""
 
 import importlib
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,48 @@ def test_a_wrong_name_says_which_there_are(name):
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("make: " + (f"there is no chapter '{name}'" if name else "which chapter?"))
     assert "crossmodal/cca" in done.stderr and "practice" in done.stderr and "make chapter NAME=" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "crossmodal/cyclegan",
+            "crossmodal/cyclegan is planned and has no page yet; lay it out: make new-chapter NAME=",
+        ),
+        ("crossmodal/ccca", "did you mean crossmodal/cca?"),
+        ("maml", "did you mean meta_learning/maml?"),
+    ],
+)
+def test_a_wrong_name_is_told_what_to_do(script, name, said):
+    with pytest.raises(SystemExit) as refused:
+        script("chapter").wanted(name)
+    assert said in str(refused.value)
+
+
+def test_a_chapter_over_its_budget_fails(script, monkeypatch, capsys, tmp_path):
+    chapter = script("chapter")
+    for step in ("run", "test", "show"):
+        monkeypatch.setattr(chapter, step, lambda given: True)
+    monkeypatch.setattr(chapter, "TIMES", tmp_path)
+    for seconds, status in ((89, 0), (91, 1)):
+        row = {"practice": {"page": seconds}}
+        monkeypatch.setattr(chapter.budget, "measured", lambda recorded, listed, row=row: row)
+        assert chapter.main("practice") == status
+        said = capsys.readouterr()
+        assert ("(rm _build/executed/practice.ipynb; make chapter NAME=practice)" in said.err) == status
+        assert f"{seconds}.0" in said.out and ("its page took 91 s, and 60 s are meant" in said.err) == status
+
+
+def test_what_is_left_early_is_stopped_with_all_that_it_started(script):
+    chapter, (pipe, end) = script("chapter"), os.pipe()
+    command = ["sh", "-c", "sleep 60; true"]
+    with pytest.raises(KeyboardInterrupt), chapter.started(command, pass_fds=[end]) as process:
+        os.close(end)
+        raise KeyboardInterrupt
+    assert process.returncode == -signal.SIGTERM
+    assert os.read(pipe, 1) == b"", "the sleep holds the other end until it is gone, too"
+    os.close(pipe)
 
 
 def test_every_test_of_a_part_belongs_to_one_chapter(script):

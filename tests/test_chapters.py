@@ -1,6 +1,7 @@
 """The list of chapters: all that follows from it is written by machine, and an empty chapter passes every check."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -121,6 +122,8 @@ class TestAnEmptyChapter:
         ("crossmodal/a/b", "lower-case letters"),
         ("crossmodal/cca", "there already: book/crossmodal/cca.ipynb, book/exercises/crossmodal/cca.ipynb, course/"),
         ("representation/cnn", "there already: course/representation/cnn.py, tests/representation/test_cnn.py"),
+        ("representation/cnn", "mv course/representation/cnn.py.kept course/representation/cnn.py; mv tests"),
+        ("background", "is a page only, without module and exercises. Write book/background.ipynb; then make generate"),
         ("crossmodal/episodes", "there already: tests/data/test_episodes.py"),
     ],
 )
@@ -196,6 +199,18 @@ def test_drift_is_found_and_repaired(checkout, file, old, new):
     assert contents(checkout) == before
 
 
+def test_a_mark_in_the_exercises_makes_the_chapter_a_draft(scripts, monkeypatch, tmp_path):
+    """Students would see it."""
+    chapters = importlib.import_module("chapters")
+    monkeypatch.setattr(chapters, "ROOT", tmp_path)
+    chapter = chapters.Chapter("part/one")
+    for path, text in ((chapter.page, "# One"), (chapter.solution, "To write: a task")):
+        assert not chapter.page.exists() or not chapter.draft
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"cells": [{"source": [text]}]}))
+    assert chapter.draft
+
+
 def test_a_copy_in_a_hidden_folder_is_no_module(checkout):
     hidden = checkout / "course" / "crossmodal" / ".ipynb_checkpoints"
     hidden.mkdir()
@@ -211,7 +226,11 @@ def test_a_copy_in_a_hidden_folder_is_no_module(checkout):
     [
         ("README.md", "<!-- end of chapters -->\n", "", "README.md has the marks of 'chapters' 0 times"),
         ("book/chapters.toml", SAYS, 'says = ""', "give practice a sentence"),
-        ("book/chapters.toml", '{name = "fusion"', '{name = "melting"', "has boxes for crossmodal/fusion"),
+        ("book/chapters.toml", '{name = "fusion"', '{name = "melting"', "book/chapters.toml has no crossmodal/fusion"),
+        ("book/chapters.toml", '{name = "fusion",', '{name = "fusion"', "book/chapters.toml: "),
+        ("book/chapters.toml", "says =", "say =", "a chapter has the unknown key 'say'"),
+        ("book/chapters.toml", 'short = "Fusion"', 'says = "all."', "book/chapters.toml: a chapter lacks 'short'"),
+        ("book/chapters.toml", "caption =", "title =", "book/chapters.toml: a part lacks 'caption'"),
         ("book/api/gone.md", None, "# `course.gone`\n", "book/api/gone.md describes nothing that is in course/"),
     ],
 )
@@ -221,4 +240,4 @@ def test_what_does_not_fit_is_named(checkout, file, old, new, said):
     path.write_text(text.replace(old, new) if old else new, encoding="utf8")
     done = run(checkout, "scripts/generate.py", "--check")
     path.write_text(text, encoding="utf8") if old else path.unlink()
-    assert done.returncode == 1 and said in done.stderr
+    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr

@@ -51,15 +51,28 @@ def reason(errors: list[str], error: BaseException) -> str:
 
 
 def convert(converter: type, config: Config, what: str) -> None:
-    """Let one of nbgrader's converters work; a :class:`GradingError` about `what`, with its reason, when it fails."""
+    """Let one of nbgrader's converters work on the folder `what`.
+
+    Raises:
+        GradingError: with its reason, and the notebook that it was at, when it fails.
+    """
     from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
 
     with nbgrader_ready() as errors:
+        working = converter(coursedir=CourseDirectory(config=config), config=config, force=True)
+        convert_one, place = working.convert_single_notebook, what
+
+        def noted(notebook: str) -> None:
+            nonlocal place
+            place = f"{what}: {Path(notebook).name}"
+            convert_one(notebook)
+
+        working.convert_single_notebook = noted  # its own messages do not name the notebook
         try:
-            converter(coursedir=CourseDirectory(config=config), config=config, force=True).start()
+            working.start()
         except (NbGraderException, SystemExit) as error:
-            raise GradingError(f"{what}: {reason(errors, error)}") from error
+            raise GradingError(f"{place}: {reason(errors, error)}") from error
 
 
 def generate(course: Course, release: Path) -> None:

@@ -22,12 +22,6 @@ def rough(path: Path) -> bool:
     return notebooks.text_of(notebooks.normalised(read(path))) != path.read_text(encoding="utf8")
 
 
-def unstored(notebook) -> list[str]:
-    """Checked cells that nbval would never compare (no output) or always reject (no count)."""
-    checked = [cell for cell in notebook.cells if notebooks.is_checked(cell)]
-    return [cell.id for cell in checked if not cell.outputs or cell.execution_count is None]
-
-
 def code(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -92,10 +86,10 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=named)
 class TestEveryNotebook:
     def test_is_normalised(self, path):
-        assert not rough(path), f"run: python scripts/notebooks.py normalise {named(path)}"
+        assert not rough(path), notebooks.advice(path)
 
     def test_checked_cells_have_stored_outputs(self, path):
-        assert not unstored(read(path)), f"run: python scripts/notebooks.py run {named(path)}"
+        assert not notebooks.unstored(read(path)), notebooks.advice(path)
 
     def test_stores_no_unexpected_error(self, path):
         assert not failed(read(path))
@@ -145,7 +139,7 @@ def written(notebook, folder: Path) -> Path:
 
 def test_a_good_notebook_passes(good, tmp_path):
     assert not rough(written(good, tmp_path))
-    assert not any(check(good) for check in (unstored, failed, long_cells, fetching, unseen))
+    assert not any(check(good) for check in (notebooks.unstored, failed, long_cells, fetching, unseen))
 
 
 def test_a_stray_output_or_a_random_id_is_rough(good, tmp_path):
@@ -156,10 +150,34 @@ def test_a_stray_output_or_a_random_id_is_rough(good, tmp_path):
     assert rough(written(good, tmp_path))
 
 
+def test_what_is_not_as_a_run_leaves_it_is_told_what_mends_it(good, tmp_path, capsys):
+    """Normalising alone would leave the checked cells of a page that a notebook editor has written without outputs."""
+    mend = ".venv/bin/python scripts/notebooks.py run"
+    path = written(good, tmp_path)
+    assert notebooks.main(["check", str(path)]) == 0
+    good.cells[1].outputs = []
+    for text, said in (
+        (notebooks.text_of(notebooks.normalised(good)), f"{path}: no stored output in cell-001; run: {mend} {path}\n"),
+        (notebooks.text_of(good) + " ", f"{path} is not normalised; run: {mend} {path}\n"),
+    ):
+        path.write_text(text, encoding="utf8")
+        assert notebooks.main(["check", str(path)]) == 1
+        assert capsys.readouterr().err == said
+
+
+def test_a_students_notebook_that_was_edited_is_told_where_to_edit(good, tmp_path, capsys):
+    folder = tmp_path / "exercises" / "start"
+    folder.mkdir(parents=True)
+    path = written(good, folder)
+    path.write_text(path.read_text() + " ")
+    assert notebooks.main(["check", str(path)]) == 1
+    assert "edit solutions/start/x.ipynb instead, and run make exercises, which overw" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("field, nothing", [("outputs", []), ("execution_count", None)])
 def test_a_checked_cell_without_output_or_count_is_seen(good, field, nothing):
     good.cells[1][field] = nothing
-    assert unstored(good) == ["cell-001"]
+    assert notebooks.unstored(good) == ["cell-001"]
 
 
 def test_a_stored_error_is_seen_unless_announced(good):

@@ -75,6 +75,7 @@ def test_drift_is_found_and_repaired(tmp_path, exercises):
     status, text = exercises(root, "--check")
     assert status == 1
     assert "basics.ipynb is not what" in text
+    assert "edit solutions/start/basics.ipynb, and run make exercises, which overwrites" in text
     assert exercises(root)[0] == 0
     written = student.read_bytes()
     assert exercises(root, "--check") == (0, "")
@@ -115,6 +116,7 @@ def test_answers_are_overwritten_only_when_told(name, source, handed_out, tmp_pa
         assert status == 1
         assert len(text.splitlines()) == 1 and "basics.ipynb holds answers" in text
         assert "copy it to work/" in text and "make exercises FORCE=1" in text
+        assert "edit solutions/start/basics.ipynb" in text
         assert handed_out.read_text() == mine
     assert exercises(tmp_path, "--force") == (0, "")
     assert handed_out.read_text() == written
@@ -133,9 +135,18 @@ def test_no_notebook_is_deleted_and_only_what_git_tracks_needs_a_source(handed_o
         assert other.exists()
 
 
-def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises):
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("### END SOLUTION", "### SOLUTION", "end solution"),
+        ('"grade_id": "mean"', '"grade_id": "centred"', "duplicate grade id"),
+    ],
+)
+def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises, old, new, said):
     root = make(tmp_path)
     path = root / "solutions/start/basics.ipynb"
-    path.write_text(path.read_text().replace("### END SOLUTION", "### SOLUTION", 1))
-    with pytest.raises(GradingError, match=r"(?i)solutions/start: .*end solution"):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    shutil.copy(path, path.with_name("last.ipynb"))
+    with pytest.raises(GradingError, match=rf"(?i)\Asolutions/start: basics\.ipynb: .*{said}"):
         exercises(root)

@@ -26,6 +26,7 @@ from course.grading.submissions import read
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CHAPTERS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "solutions").glob("*/*.ipynb"))}
+TASKS = 4  # that are coded, once nothing is marked "To write:"
 BEING_WRITTEN = {path for path in CHAPTERS.values() if "To write:" in path.read_text(encoding="utf8")}  # still empty
 
 
@@ -69,7 +70,8 @@ def harness(solution: Path, released: Path, tried: dict, folder: Path) -> dict:
     command = [sys.executable, HERE / "harness.py", solution, released, given]
     settings = {"OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "COURSE_DEVICE": "cpu", "MPLBACKEND": "agg"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | settings, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    if done.returncode:
+        pytest.fail(f"harness.py {solution}:\n{done.stderr[-3000:]}", pytrace=False)  # for every test of the chapter
     return json.loads(done.stdout)
 
 
@@ -80,13 +82,20 @@ def outcome(chapter, full_answers, tmp_path_factory) -> dict:
     return harness(CHAPTERS[chapter], released, full_answers[0], tmp_path_factory.mktemp("chapter"))
 
 
+def test_every_file_of_answers_belongs_to_a_chapter():
+    files = {path.stem for path in (HERE / "answers").glob("*.py")}
+    gone = files - {path.stem for path in CHAPTERS.values()}
+    assert not gone, "tests/grading/answers has files without a notebook in solutions/: remove them with git rm"
+
+
 @every_chapter
 def test_every_task_has_answers_to_try_and_they_are_well_written(chapter, notebooks, full_answers):
     """Here an edit that does not fit the solution is named."""
     full, problems = full_answers
     assert not problems, "\n".join(problems)
     asked = [task.names[0] for task in tasks(*notebooks) if task.names]
-    assert len(asked) >= (1 if CHAPTERS[chapter] in BEING_WRITTEN else 4)
+    wanted = 1 if CHAPTERS[chapter] in BEING_WRITTEN else TASKS
+    assert len(asked) >= wanted, f"solutions/{chapter}.ipynb: {wanted} coded tasks are wanted, and {len(asked)} found"
     few = [name for name in asked if len(full["wrong"].get(name, {})) < 3 or len(full["right"].get(name, {})) < 2]
     assert not few, f"tests/grading/answers/{Path(chapter).name}.py: three wrong and two right answers are needed"
 
@@ -139,10 +148,19 @@ def test_an_empty_submission_earns_nothing(outcome):
     assert [test for test, (visible, hidden) in outcome["empty"].items() if not (visible or hidden)] == []
 
 
+def verdicts_of(outcome: dict, kind: str, name: str, label: str) -> dict:
+    """What the test cells say of one answer."""
+    if label not in outcome[kind].get(name, {}):
+        pytest.fail(
+            f"the {kind} answer {label!r} was left out: the test of well-written answers says why", pytrace=False
+        )
+    return outcome[kind][name][label]
+
+
 @every_answer("wrong")
 def test_the_hidden_tests_alone_find_a_wrong_answer(name, label, outcome):
     """The visible tests are known to whoever answers, so that an answer may be made to please them."""
-    verdicts = outcome["wrong"][name][label]
+    verdicts = verdicts_of(outcome, "wrong", name, label)
     passed = [test for test, (_, hidden) in verdicts.items() if not hidden]
     assert verdicts
     assert not passed, f"{name} ({label}) passes the hidden part of {passed}"
@@ -159,13 +177,15 @@ def test_the_visible_tests_find_every_plain_mistake(chapter, outcome):
         for label, verdicts in labelled.items()
         if not all(visible for visible, _ in verdicts.values())
     }
-    hidden_only = ANSWERS[chapter]["hidden only"]
-    assert passed == {(name, label) for name, labels in hidden_only.items() for label in labels}
+    listed = {(name, label) for name, labels in ANSWERS[chapter]["hidden only"].items() for label in labels}
+    table = f"HIDDEN_ONLY of tests/grading/answers/{Path(chapter).name}.py"
+    assert not passed - listed, f"add a visible check that finds these mistakes, or enter them in {table}"
+    assert not listed - passed, f"the visible tests find these mistakes; take them out of {table}"
 
 
 @every_answer("right")
 def test_another_right_answer_earns_every_mark(name, label, outcome):
-    verdicts = outcome["right"][name][label]
+    verdicts = verdicts_of(outcome, "right", name, label)
     assert verdicts
     assert {test: said for test, said in verdicts.items() if said != ["", ""]} == {}
 
