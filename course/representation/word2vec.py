@@ -37,7 +37,7 @@ class DivergedError(ArithmeticError):
         ...     SGNS(dimension=3, epochs=9, learning_rate=1e6, shared_noise=1).fit(corpus)
         ... except DivergedError as error:
         ...     print(str(error).split(": ")[1].split(";")[0])
-        a noise word stands for about 6000 pairs of a step
+        a noise word has the weight of about 6000 pairs of a step
     """
 
 
@@ -249,7 +249,7 @@ class SGNS(Word2Vec):
 
     The published program draws k noise words for each pair. Here a step draws ``shared_noise`` of them, K, for all of
     its S words, and each pair weighs each of them by k / K: the expected gradient is the same, and the scores are one
-    matrix product. A noise word stands for about S · window · k / K pairs, on which the stability depends
+    matrix product. A noise word has the weight of about S (window + 1) k / K pairs, on which the stability depends
     (:meth:`remedy`).
 
     Attributes:
@@ -305,13 +305,13 @@ class SGNS(Word2Vec):
         return (1 + self.negatives) * 0.6931
 
     def served(self) -> float:
-        """About how many pairs of a step a noise word stands for."""
+        """About the total weight of a noise word in a step: its pairs times k / K."""
         pairs = self.window + 1 if self.dynamic else 2 * self.window
         return self.words_per_step * pairs * self.negatives / self.shared_noise
 
     def remedy(self) -> str:
         return (
-            f"a noise word stands for about {self.served():.0f} pairs of a step; raise shared_noise "
+            f"a noise word has the weight of about {self.served():.0f} pairs of a step; raise shared_noise "
             f"({self.shared_noise}), or lower words_per_step ({self.words_per_step}) "
             f"or learning_rate ({self.learning_rate})"
         )
@@ -361,5 +361,5 @@ class CBOW(SGNS):
         return -((right + wrong) * counts).sum() / counts.sum().clamp(min=1)
 
     def served(self) -> float:
-        """How many words of a step a noise word stands for."""
+        """The total weight of a noise word in a step: its words times k / K."""
         return self.words_per_step * self.negatives / self.shared_noise

@@ -17,7 +17,7 @@ import pytest
 from edits import solutions, written_out
 from nbgrader.utils import is_grade
 
-from course.grading.answers import assemble, grade_id, tasks
+from course.grading.answers import assemble, grade_id, plain_python, tasks
 from course.grading.execute import ANSWER, TEST, Run, kind_of
 from course.grading.kernel import Session
 from course.grading.sandbox import Limits
@@ -141,6 +141,18 @@ def test_the_solution_earns_every_mark_in_the_sandbox(notebooks):
     }
     assert (errors, notes) == (set(), [])
     assert all(cell.outputs for cell in tests)  # each prints the student's values: it did run
+
+
+@pytest.mark.slow
+@every_chapter
+def test_the_solution_of_the_open_experiment_runs(notebooks, tmp_path):
+    """Its cell has no tests, and may raise in a student's notebook: nothing else would see it fail."""
+    cells = [cell for cell in notebooks[1].cells if cell.cell_type == "code" and kind_of(cell) != TEST]
+    program = "\n\n".join(plain_python(cell.source) for cell in cells)
+    settings = {"OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "COURSE_DEVICE": "cpu", "MPLBACKEND": "agg"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | settings, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @every_chapter

@@ -15,6 +15,7 @@ def window_pairs(documents, window):
         "each pair once": {"if j != i:": "if j > i:"},
         "after the centre, as the source text has it": {"range(max(0, i - window), ": "range(i, "},
         "context first": {"(centre, document[j])": "(document[j], centre)"},
+        "documents are used up": {"return pairs": "documents.clear()\n    return pairs"},
     },
     "tree_probabilities": {
         "left and right exchanged": {"-score[m] if left else score[m]": "score[m] if left else -score[m]"},
@@ -26,6 +27,13 @@ def tree_probabilities(v, nodes, paths):
     p = sigmoid(nodes @ v)
     return np.array([np.prod([p[m] if left else 1 - p[m] for m, left in path]) for path in paths])
 """,
+        "infinite above 709": """
+def tree_probabilities(v, nodes, paths):
+    score = nodes @ v
+    steps = [[score[m] if left else -score[m] for m, left in path] for path in paths]
+    return np.array([np.prod([np.exp(x) / (1 + np.exp(x)) for x in path]) for path in steps])
+""",
+        "the nodes change": {"score = nodes @ v": "nodes *= 2\n    score = nodes @ v / 2"},
         "normalised scores": """
 def tree_probabilities(v, nodes, paths):
     score = nodes @ v
@@ -40,6 +48,7 @@ def tree_probabilities(v, nodes, paths):
         "not normalised": {"noise = noise / noise.sum()": ""},
         "the sign of the score": {"counts * sigmoid(-score)": "counts * sigmoid(score)"},
         "words that never occur as noise": {" * (column > 0)": ""},
+        "sums below 1 become 1": {"np.where(column > 0, column, 1)": "np.maximum(column, 1)"},
         "rows and columns exchanged": {"counts.sum(1), counts.sum(0)": "counts.sum(0), counts.sum(1)"},
         "descent": {"return slope @ u, slope.T @ v": "return -slope @ u, -slope.T @ v"},
         "not transposed": {"slope.T @ v": "slope @ v"},
@@ -53,6 +62,7 @@ def tree_probabilities(v, nodes, paths):
         "for each y": {"argmax(1)": "argmax(0)"},
         "one neighbour whatever k": {"[-k:]": "[-1:]"},
         "the sum": {".mean(0)": ".sum(0)"},
+        "all rows, not the k nearest": {"[-k:]": ""},
     },
     "glove_step": {
         "without weights": {"np.minimum(1, (row[seen] / n_max) ** 0.75)": "np.ones(seen.sum())"},
@@ -61,6 +71,9 @@ def tree_probabilities(v, nodes, paths):
         "the bias of the contexts is forgotten": {" - context_bias[seen]": ""},
         "counts, not logarithms": {"np.log(row[seen])": "row[seen]"},
         "without a ridge": {" + ridge * np.eye(z.shape[1])": " + 1e-12 * np.eye(z.shape[1])"},
+        "the bias of the contexts changes": {
+            "found = []": "context_bias += 1\n    context_bias = context_bias - 1\n    found = []"
+        },
         "weights squared": {"(f * target)": "(f * f * target)"},
         "a word without counts is left out": {
             "seen = row > 0": "seen = row > 0\n        if not seen.any():\n            continue"
@@ -183,4 +196,8 @@ def glove_step(u, context_bias, counts, n_max, ridge):
 }
 
 # Edge cases that the statement names: the visible tests do not look for them.
-HIDDEN_ONLY = {"expected_gradient": ["words that never occur as noise"]}
+HIDDEN_ONLY = {
+    "window_pairs": ["documents are used up"],
+    "tree_probabilities": ["infinite above 709"],
+    "expected_gradient": ["words that never occur as noise", "sums below 1 become 1"],
+}
