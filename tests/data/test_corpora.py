@@ -4,7 +4,8 @@ import bz2
 import os
 import re
 from collections import Counter
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_the_licence_of_wiki_is_that_of_its_date():
 
 @pytest.mark.parametrize(("name", "package"), [("wiki", "gensim"), ("prose", "accelerate")])
 def test_a_package_without_the_list_of_its_files_is_named(home, monkeypatch, name, package):
-    monkeypatch.setattr(Distribution, "files", None)
+    monkeypatch.setattr("course.data.checked.distribution", lambda name: SimpleNamespace(files=None))
     with pytest.raises(DataError, match=rf"{package} is installed without the list of its files \(RECORD\): run make"):
         load(name)
 

@@ -162,7 +162,7 @@ def test_a_package_that_is_not_installed_is_named(home, monkeypatch):
 def stated(package):
     """The first words of the names of the licences in a package's metadata."""
     data = metadata(package)
-    names = re.split(" (?:AND|OR) ", data["License-Expression"] or (data["License"] or "").partition("\n")[0])
+    names = re.split(" (?:AND|OR) ", data.get("License-Expression") or data.get("License", "").partition("\n")[0])
     classes = [line.split(" :: ")[-1] for line in data.get_all("Classifier", []) if line.startswith("License ::")]
     return {name.split("-")[0].split()[0] for name in classes or names}
 
