@@ -37,8 +37,8 @@ def seconds_of(prefixes: list[str], recorded: Cases) -> float | None:
 
 
 def exercises_of(chapter: str, recorded: Cases) -> float | None:
-    """The seconds of the right, wrong and empty answers to its exercises."""
-    harness = "tests.grading.test_solutions::"
+    """The seconds of the right, wrong and empty answers to its exercises; not of its open experiment or the sandbox."""
+    harness = "tests.grading.test_solutions::(?!.*(?:open_experiment|in_the_sandbox))"
     own = re.compile(rf"{harness}.*\[{re.escape(chapter)}[\]-]")  # not those of another whose name begins alike
     taken = [each for name, each in recorded if own.match(name)]
     return sum(taken) if taken else None
