@@ -1,4 +1,4 @@
-r"""LoRA: fine-tune a large matrix through a small door, two thin matrices whose product is added to it.
+r"""LoRA: fine-tune a large matrix by an update of low rank, the product of two thin matrices.
 
 Source: Hu et al., *LoRA: Low-rank adaptation of large language models* (2022).
 """

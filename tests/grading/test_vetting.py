@@ -2,11 +2,16 @@
 
 import builtins
 import contextlib
+import re
+from pathlib import Path
 
+import nbformat
 import pytest
 
 from course.grading.guard import Guard
-from course.grading.vetting import objections, packages
+from course.grading.vetting import IMPORTS, objections, packages
+
+SOLUTIONS = sorted((Path(__file__).resolve().parents[2] / "solutions").glob("*/*.ipynb"))
 
 HONEST = {
     "an optimiser": "def f(p):\n    o = torch.optim.Adam([p])\n    o.zero_grad()\n"
@@ -224,3 +229,10 @@ def test_a_refused_import_says_what_is_allowed():
     *lines, allowed = objections(source, allowed=frozenset({"numpy", "librosa"}))
     assert lines == ["line 1: imports pandas", "line 2: imports os"]
     assert allowed == "an answer to this exercise may import librosa, numpy"
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_no_exercise_repeats_the_list_of_what_may_be_imported(path):
+    """The grader's reason for a refusal has it, as it is for that exercise."""
+    intro = nbformat.read(path, as_version=4).cells[0].source
+    assert len(IMPORTS & set(re.findall(r"`(\w+)`", intro))) < len(IMPORTS) / 2
