@@ -16,6 +16,12 @@ WRONG = {
         },
         "the draw may equal the share": {"draws[word] < share": "draws[word] <= share"},
         "the others": {"draws[word] < share": "draws[word] >= share"},
+        "a list of special tokens": {
+            'token[0] == "[" and token[-1] == "]"': 'token in ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")'
+        },
+        "one sign # makes a piece": {'startswith("##")': 'startswith("#")'},
+        "signs # anywhere make a piece": {'token.startswith("##")': '"##" in token'},
+        "a bracket and more is special": {' and token[-1] == "]"': ""},
     },
     "local_mask": {
         "the first token has no part": {" | (i == 0) | (j == 0)": ""},
@@ -25,6 +31,8 @@ WRONG = {
         "padding sees nothing": {" | (~real[:, :, None] & (i == j))": ""},
         "padding is seen": {"real[:, :, None] & real[:, None, :]": "real[:, :, None] & np.ones_like(real)[:, None, :]"},
         "only to the left": {"abs(i - j) <= window": "(i - j <= window) & (i >= j)"},
+        "numbers": {"return (both": "return 1.0 * ((both", "(i == j))": "(i == j)))"},
+        "at least two places": {"max(lengths)": "max(2, *lengths)"},
     },
     "rollout": {
         "from the right": {"(identity + each.mean(0)) / 2 @ result": "result @ (identity + each.mean(0)) / 2"},
@@ -46,6 +54,13 @@ WRONG = {
         "without the root": {" / np.sqrt(query.shape[1])": ""},
         "the logarithm without the maximum": {"largest + np.log(total)": "np.log(total)"},
         "the root of the number of keys": {"np.sqrt(query.shape[1])": "np.sqrt(len(keys))"},
+        "a maximum that begins too high": {"np.full(len(query), -np.inf)": "np.full(len(query), -1000.0)"},
+        "all blocks at once": """
+def streamed_attention(query, blocks):
+    keys, values = (np.concatenate(parts) for parts in zip(*blocks))
+    scores = query @ keys.T / np.sqrt(query.shape[1])
+    return softmax(scores) @ values, np.logaddexp.reduce(scores, axis=1)
+""",
         "the mean of the blocks": """
 def streamed_attention(query, blocks):
     mixed, logs = [], []
@@ -56,7 +71,7 @@ def streamed_attention(query, blocks):
     return np.mean(mixed, axis=0), np.max(logs, axis=0)
 """,
     },
-    "best_door": {
+    "best_update": {
         "not balanced": {"u[:, :rank] * root, root[:, None] * vt[:rank]": "u[:, :rank] * s[:rank], vt[:rank]"},
         "the smallest singular values": {
             "root = np.sqrt(s[:rank])": "u, s, vt = u[:, ::-1], s[::-1], vt[::-1]\n    root = np.sqrt(s[:rank])"
@@ -65,6 +80,14 @@ def streamed_attention(query, blocks):
         "nothing changed gives nan": {" if whole > 0 else 1.0": ""},
         "the change has the wrong sign": {"after - before": "before - after"},
         "of the matrix, not of the change": {"after - before": "after"},
+        "nothing changed gives no factors": {
+            "u, s, vt": "if np.array_equal(before, after):\n        return None, None, 1.0\n    u, s, vt"
+        },
+        "unit vectors divided by singular values": {
+            "u[:, :rank] * root,": "(after - before) @ vt[:rank].T / s[:rank] * root,"
+        },
+        "a small change is none": {"whole > 0": "not np.isclose(whole, 0)"},
+        "nearly equal is equal": {"whole > 0": "not np.allclose(before, after)"},
         "rank 0 is refused": {"root = np.sqrt": "assert rank > 0\n    root = np.sqrt"},
     },
 }
@@ -154,27 +177,26 @@ def streamed_attention(query, blocks):
         logs = both
     return mixed, logs
 """,
-        "query by query, key by key": """
+        "key by key": """
 def streamed_attention(query, blocks):
-    mixtures, logs = [], []
-    for q in query:
-        top, total, mixed = -np.inf, 0.0, 0.0
-        for keys, values in blocks:
+    states = [(-np.inf, 0.0, 0.0)] * len(query)
+    for keys, values in blocks:
+        for i, q in enumerate(query):
+            top, total, mixed = states[i]
             for k, v in zip(keys, values):
                 score = q @ k / len(q) ** 0.5
                 if score > top:
                     total, mixed, top = total * np.exp(top - score), mixed * np.exp(top - score), score
                 total, mixed = total + np.exp(score - top), mixed + np.exp(score - top) * v
-        mixtures.append(mixed / total)
-        logs.append(top + np.log(total))
-    return np.array(mixtures), np.array(logs)
+            states[i] = top, total, mixed
+    return np.array([mixed / total for _, total, mixed in states]), np.array([t + np.log(s) for t, s, _ in states])
 """,
     },
-    "best_door": {
+    "best_update": {
         "torch": """
 import torch
 
-def best_door(before, after, rank):
+def best_update(before, after, rank):
     u, s, vh = torch.linalg.svd(torch.as_tensor(after - before), full_matrices=False)
     root = s[:rank].sqrt()
     whole = s.square().sum()
@@ -182,7 +204,7 @@ def best_door(before, after, rank):
     return -u[:, :rank] * root, -vh[:rank] * root[:, None], share
 """,
         "eigenvectors of the smaller product": """
-def best_door(before, after, rank):
+def best_update(before, after, rank):
     change = after - before
     flip = change.shape[0] > change.shape[1]
     m = change.T if flip else change
@@ -200,4 +222,20 @@ def best_door(before, after, rank):
     },
 }
 
-HIDDEN_ONLY: dict[str, list[str]] = {}  # the visible tests find every mistake
+# Edge cases that the statement names: the visible tests do not look for them.
+HIDDEN_ONLY = {
+    "whole_word_choice": [
+        "a list of special tokens",
+        "one sign # makes a piece",
+        "signs # anywhere make a piece",
+        "a bracket and more is special",
+    ],
+    "local_mask": ["at least two places"],
+    "streamed_attention": ["a maximum that begins too high", "all blocks at once"],
+    "best_update": [
+        "nothing changed gives no factors",
+        "unit vectors divided by singular values",
+        "a small change is none",
+        "nearly equal is equal",
+    ],
+}
