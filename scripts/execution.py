@@ -30,6 +30,7 @@ from jupyter_cache.executors.utils import single_nb_execution
 from course.files import write_whole
 
 BUILD = ROOT / "_build"
+MADE_ONCE = ("prose", "wiki")  # by course.data.checked.made_once, and kept in the reader's cache
 # A kernel warns that it talks to its notebook over TCP. On one machine that is how it is meant to be.
 KERNELS = """import logging
 logging.getLogger("IPKernelApp").addFilter(lambda record: "TCP without encryption" not in record.getMessage())
@@ -132,9 +133,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def make_texts(wanted: Iterable[Notebook]) -> None:
+    """Load, before the clocks run, the texts that these notebooks load and that a machine makes only once."""
+    cells = "\n".join(cell.source for notebook in wanted for cell in notebook.content.cells)
+    for name in MADE_ONCE:
+        if f'load("{name}"' in cells:
+            from course import data  # which loads torch: only when it is needed
+
+            data.load(name)
+
+
 def execute_stale(wanted: Iterable[Notebook]) -> bool:
     """Execute those whose outputs are out of date, the longest first; False when one has failed."""
     stale = [notebook for notebook in wanted if not notebook.valid()]
+    make_texts(stale)
 
     def last_time(notebook: Notebook) -> float:
         executed = notebook.executed()

@@ -138,3 +138,15 @@ def test_jupyter_book_finds_all_pages_in_the_cache_that_is_filled(execution, tmp
     for each in found:
         fresh = execution.Notebook(each.name, each.path).content
         assert cache.match_cache_notebook(fresh).data == {"execution_seconds": 1.5}
+
+
+def test_texts_that_a_machine_makes_once_are_made_before_the_clock_runs(execution, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("course.data.load", loaded.append)
+    page(execution, tmp_path, 'from course.data import load\nload("prose", split="test")', name="one")
+    page(execution, tmp_path, "1", name="two")
+    pages = [execution.Notebook(name, tmp_path / f"{name}.ipynb") for name in ("one", "two")]
+    execution.make_texts(pages[1:])
+    assert loaded == []
+    execution.make_texts(pages)
+    assert loaded == ["prose"]
