@@ -69,7 +69,12 @@ def flat(image: Image.Image, channels: int, paper: int) -> Image.Image:
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         raise ValueError("it has 32 bits a pixel, expected 8 or 16")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image)
-    return image.convert("L" if channels == 1 else "RGB")
+    return on_paper(image, paper).convert("L" if channels == 1 else "RGB")
+
+
+def on_paper(image: Image.Image, paper: int) -> Image.Image:
+    """The picture laid on paper of a grey value, which shows where the picture is transparent."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image)
