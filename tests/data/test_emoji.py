@@ -176,13 +176,22 @@ def test_every_process_makes_the_same_and_the_order_of_the_groups_does_not_matte
     assert splits.__wrapped__() == splits()
 
 
-def test_look_alikes_are_searched_once_and_again_where_nothing_can_be_kept(home, monkeypatch):
-    calls = []
+@pytest.mark.parametrize("changed", [openmoji, openmoji.emoji_groups], ids=lambda changed: changed.__name__)
+def test_look_alikes_are_searched_once_and_again_with_other_rules(home, monkeypatch, changed):
+    calls, other = [], home / "changed.py"
     monkeypatch.setattr(openmoji, "make_look_alikes", lambda: calls.append(1) or [["😀", "😃"]])
     assert look_alikes.__wrapped__() == look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 1
-    (path,) = (home / "COURSE_CACHE" / "openmoji").glob("*.json")
-    monkeypatch.setenv("COURSE_CACHE", str(path))  # a file: no folder can be made in it
+    other.write_text("# something else")
+    monkeypatch.setattr(changed, "__file__", str(other))
     assert look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 2
+
+
+def test_look_alikes_are_searched_each_time_where_nothing_can_be_kept(home, monkeypatch):
+    calls = []
+    monkeypatch.setattr(openmoji, "make_look_alikes", lambda: calls.append(1) or [["😀", "😃"]])
+    (home / "file").touch()  # no folder can be made in it
+    monkeypatch.setenv("COURSE_CACHE", str(home / "file"))
+    assert look_alikes.__wrapped__() == look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 2
 
 
 # --- how it is used

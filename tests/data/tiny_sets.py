@@ -158,9 +158,9 @@ def xling_eval() -> Tiny:
     return Tiny({"bli_datasets.zip": archive(files)}, {"DICTIONARIES": (2, digest)})
 
 
-# A frog (test), a snake (validation), a banana (train), an astronaut, who is a person, a joiner and a rocket; and a
-# flag, which belongs to no group.
-NOTO = {"🐸": "1f438", "🐍": "1f40d", "🍌": "1f34c", "🧑\u200d🚀": "1f9d1_200d_1f680", "🏁": "1f3c1"}
+# A frog (test), a snake (validation), a banana (train), a farmer, who is a person (train), a joiner and an ear of
+# rice (test); and a flag, which belongs to no group.
+NOTO = {"🐸": "1f438", "🐍": "1f40d", "🍌": "1f34c", "🧑\u200d🌾": "1f9d1_200d_1f33e", "🏁": "1f3c1"}
 
 
 @cache
