@@ -88,6 +88,7 @@ class ResNet12(nn.Module):
             self.blocks = nn.Sequential(*(ResidualBlock(*each) for each in pairs))
             self.head = nn.Linear(widths[-1], classes)
         he_normal(self, generator, slope=SLOPE)
+        self.to(memory_format=torch.channels_last)  # weights laid out as the images are
 
     def embed(self, x: Tensor) -> Tensor:
         """The vector of each image, ``[n, widths[-1]]``: the mean over the places of the last block's output."""

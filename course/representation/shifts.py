@@ -8,6 +8,7 @@ convolutional networks generalize so poorly to small image transformations?* (20
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,6 +57,34 @@ def shifted(x: Tensor, down: int, right: int, *, cyclic: bool = False) -> Tensor
             empty = min(abs(steps), side)
             moved.narrow(axis, 0 if steps >= 0 else side - empty, empty).zero_()
     return moved
+
+
+def centred(x: Tensor) -> Tensor:
+    """Images ``[n, channels, height, width]``, each moved by whole pixels so that its ink has its centre in the middle.
+
+    An image without ink stays as it is.
+    """
+    moves = []
+    for axis in (-2, -1):
+        side = x.shape[axis]
+        ink = x.sum(1).sum(-1 if axis == -2 else -2)  # [n, side]
+        place = torch.arange(side, device=x.device, dtype=x.dtype) - (side - 1) / 2
+        moves.append((-(ink @ place) / ink.sum(1)).nan_to_num(0).round().long().tolist())
+    return torch.stack([shifted(image, *move) for image, move in zip(x, zip(*moves, strict=True), strict=True)])
+
+
+def moved_at_random(x: Tensor, most: int, generator: np.random.Generator) -> Tensor:
+    """Images ``[n, channels, height, width]``, each moved by up to ``most`` whole pixels down and to the right or back.
+
+    Every shift is equally likely; zeros come in. The draw is made on the CPU, so that it is the same on every device.
+    """
+    require_whole("most", most, 0)
+    n, _, height, width = x.shape
+    start = torch.from_numpy(generator.integers(0, 2 * most + 1, (2, n, 1))).to(x.device)
+    rows, columns = (start[a] + torch.arange(side, device=x.device) for a, side in enumerate((height, width)))
+    image = torch.arange(n, device=x.device)[:, None, None]
+    padded = F.pad(x, (most, most, most, most)).movedim(1, -1)
+    return padded[image, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
 def consistency(classify: Callable[[Tensor], Tensor], x: Tensor, shifts: Sequence[tuple[int, int]]) -> Tensor:

@@ -1,5 +1,6 @@
 """Maps and shifts: convolutions commute with them, strides do not, and a blur before the stride helps."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +8,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from course.representation.cnn import Conv4
-from course.representation.shifts import BlurPool, circulant, consistency, nearest_circulant, shifted, with_blur
+from course.representation.shifts import (
+    BlurPool,
+    centred,
+    circulant,
+    consistency,
+    moved_at_random,
+    nearest_circulant,
+    shifted,
+    with_blur,
+)
 
 
 def numbers(*shape, seed=0):
@@ -89,6 +99,35 @@ def test_consistency_counts_the_images_whose_class_stays():
         x[number, 0, row, column] = 1
     found = consistency(classify, x, [(0, 0), (2, 0), (0, 1), (-1, 0)])
     assert found.tolist() == [1, 1, 0, 1]
+
+
+def test_centred_ink_has_its_centre_in_the_middle_whatever_the_shift():
+    x = torch.zeros(3, 1, 9, 9)
+    x[0, 0, 1:4, 2] = 1
+    x[1, 0, 6, 5:9] = 2
+    expected = torch.zeros(3, 1, 9, 9)
+    expected[0, 0, 3:6, 4] = 1
+    expected[1, 0, 4, 3:7] = 2  # its centre lay at 6.5, which is moved by 2.5, rounded to an even number
+    found = centred(x)
+    assert torch.equal(found, expected)
+    assert torch.equal(centred(shifted(found, 2, -1))[0], expected[0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(most=st.integers(0, 3), seed=st.integers(0, 100))
+def test_images_moved_at_random_are_shifted_ones(most, seed):
+    x = numbers(6, 2, 5, 4)
+    found = moved_at_random(x, most, np.random.default_rng(seed))
+    for image, moved in zip(x, found, strict=True):
+        shifts = range(-most, most + 1)
+        assert any(torch.equal(moved, shifted(image, a, b)) for a in shifts for b in shifts)
+
+
+def test_every_move_is_equally_likely():
+    x = torch.zeros(9000, 1, 3, 3)
+    x[:, :, 1, 1] = 1
+    share = moved_at_random(x, 1, np.random.default_rng(0)).mean(0)[0]
+    torch.testing.assert_close(share, torch.full((3, 3), 1 / 9), atol=0.02, rtol=0)
 
 
 # --- blur
