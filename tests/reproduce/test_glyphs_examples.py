@@ -7,6 +7,7 @@ import tiny_recipes
 import torch
 from torch import nn
 
+from course.data.renderings import render
 from course.representation.classifier import accuracy
 from course.reproduce import glyphs_examples
 from course.reproduce.glyphs_examples import (
@@ -28,11 +29,19 @@ def recipe(**options):
     return made
 
 
-def test_no_two_splits_and_no_two_seeds_draw_alike():
-    made = recipe()
-    drawn = [made.letters(split, 3, seed).x for split in ("train", "validation", "test") for seed in (0, 1)]
-    for number, x in enumerate(drawn):
-        assert not any(torch.equal(x, other) for other in drawn[:number])
+def test_no_two_splits_and_no_two_seeds_draw_alike(monkeypatch):
+    """Not the faces alone are others: the turns, shears and sizes are, too."""
+    made, drawn = recipe(), []
+
+    def note(characters, examples, split, *, seed):
+        drawn.append(seed)
+        return render(characters, examples, split, seed=seed)
+
+    monkeypatch.setattr(glyphs_examples, "render", note)
+    pairs = [(split, seed) for split in ("train", "validation", "test") for seed in (0, 1, 2)]
+    found = [made.letters(split, 3, seed) for split, seed in pairs]
+    assert [data.name for data in found] == [f"A, B ({split})" for split, _ in pairs]
+    assert len(set(drawn)) == len(pairs)
 
 
 def test_the_best_in_validation_is_judged_by_the_test(monkeypatch):
