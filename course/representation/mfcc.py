@@ -123,9 +123,10 @@ class Conventions:
         before = self.n_fft // 2 - (self.n_fft - self.frame) // 2  # as if the window stood in the middle of n_fft
         return before, self.frame - before
 
-    def n_frames(self, samples: int) -> int:
-        """How many frames a wave of so many samples has."""
-        return max(0, 1 + (samples + sum(self.margins) - self.frame) // self.hop)
+    def n_frames(self, samples: int | Tensor) -> int | Tensor:
+        """How many frames a wave of so many samples has; of several lengths, for each."""
+        count = 1 + (samples + sum(self.margins) - self.frame) // self.hop
+        return count * (count > 0)
 
 
 def mel_energies(waves: Tensor, rate: int, conventions: Conventions, bank: Tensor | None = None) -> Tensor:

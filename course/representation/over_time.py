@@ -56,6 +56,25 @@ def cmvn(features: Tensor, real: Tensor | None = None, *, variance: bool = True,
     return centred * (centred.square().sum(-2, keepdim=True) / count + eps).rsqrt()
 
 
+def cmvn_of_owners(features: Tensor, real: Tensor, owners: Tensor, *, variance: bool = True) -> Tensor:
+    """:func:`cmvn` with the statistics of all recordings that have the same owner, such as a speaker or a telephone.
+
+    No labels are used, but all recordings of an owner are, those of a test included.
+
+    Args:
+        features: ``[n, frames, d]``.
+        real: which frames count, ``bool [n, frames]``.
+        owners: a number for each recording, ``int64 [n]``.
+        variance: as for :func:`cmvn`.
+    """
+    result = torch.zeros_like(features)
+    for owner in owners.unique():
+        mine = owners == owner
+        joined = cmvn(features[mine].flatten(0, 1), real[mine].flatten(), variance=variance)
+        result[mine] = joined.unflatten(0, (-1, features.shape[1]))
+    return result
+
+
 def pcen(
     energies: Tensor,
     *,
