@@ -46,6 +46,7 @@ def hertz(mels: Tensor | float, scale: str = "htk") -> Tensor:
 
 
 def require_scale(scale: str) -> None:
+    """Raise ValueError if there is no such scale."""
     if scale not in SCALES:
         raise ValueError(f"there is no scale {scale!r}; there are {', '.join(SCALES)}")
 
