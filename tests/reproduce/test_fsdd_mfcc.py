@@ -1,13 +1,15 @@
 """The recipe fsdd-mfcc: who is heard and who is judged, its vectors, and the whole table on a small stand-in."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_recipes
 import torch
 
-from course.reproduce.fsdd_mfcc import ACCURACY, FEW, GAIN, KNOWN, LINE, MFCC, UNKNOWN, FsddMfcc
+from course.reproduce.fsdd_mfcc import ACCURACY, FEW, GAIN, KNOWN, LINE, MFCC, UNKNOWN, FsddMfcc, FsddMfccConfig
 from course.reproduce.results import load_result
 
 
@@ -80,3 +82,13 @@ def test_padding_does_not_change_a_vector(recipe, method):
     found = recipe.vectors_of(method, 0, False)
     recipe.sounds = replace(recipe.sounds, x=longer)
     np.testing.assert_allclose(recipe.vectors_of(method, 0, False), found, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="COURSE_DATA is not set")
+def test_digits_of_unseen_recordings_are_named():
+    made = FsddMfcc(FsddMfccConfig.quick(), torch.device("cpu"))
+    made.load()
+    found = made.measure(0, KNOWN, MFCC, Path())
+    assert np.mean(found[ACCURACY]) >= 95
+    assert found[GAIN] == [0.0] * 6
