@@ -125,8 +125,7 @@ def segment_means(features: Tensor, counts: Tensor, segments: int) -> Tensor:
     if counts.min() < 1 or counts.max() > features.shape[1]:
         raise ValueError(f"counts must be from 1 to {features.shape[1]} frames, got {counts.min()} to {counts.max()}")
     edges = torch.arange(segments + 1, device=counts.device) * counts[:, None] // segments  # [n, segments + 1]
-    first = edges[:, :-1].minimum(counts[:, None] - 1)
-    last = edges[:, 1:].maximum(first + 1)
+    first, last = edges[:, :-1], edges[:, 1:].maximum(edges[:, :-1] + 1)
     sums = F.pad(features.double().cumsum(1), (0, 0, 1, 0))  # sums[:, t]: of the frames before t
 
     def until(place: Tensor) -> Tensor:

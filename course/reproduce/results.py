@@ -157,7 +157,7 @@ def with_interval(mean: float, interval: float | None, unit: str) -> str:
     """`97.3 ± 0.4 %` with as many decimals as the interval has meaning."""
     if interval is None:
         return f"{mean:.4g} {unit}".rstrip()
-    decimals = 1 + (interval < 0.095) + (interval < 0.0095)
+    decimals = 1 + (0 < interval < 0.095) + (0 < interval < 0.0095)
     return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
 
 

@@ -52,6 +52,11 @@ def test_the_envelope_is_the_filter_without_the_pulses():
     assert np.corrcoef(rough[band].numpy(), response[band])[0, 1] < 0.8
 
 
+def test_the_envelope_of_a_smooth_spectrum_is_the_spectrum():
+    part = 0.6 ** torch.arange(512, dtype=torch.float64)
+    torch.testing.assert_close(envelope(cepstrum(part), 100), torch.fft.rfft(part).abs().log())
+
+
 @settings(max_examples=30, deadline=None)
 @given(f0=st.floats(70, 400))
 def test_the_pitch_of_a_buzz_is_found(f0):
