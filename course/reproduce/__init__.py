@@ -37,6 +37,16 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "glyphs-transfer-rates": Listed(
+        "course.reproduce.glyphs_transfer_rates:GlyphsTransferRates",
+        (),
+        "the choices of glyphs-transfer on validation tasks: nine trials for each contender",
+    ),
+    "glyphs-transfer": Listed(
+        "course.reproduce.glyphs_transfer:GlyphsTransfer",
+        (),
+        "transfer or meta-learning: ten ways to learn from few examples over shots, training classes and domains",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

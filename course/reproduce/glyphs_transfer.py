@@ -1,0 +1,190 @@
+"""Recipe ``glyphs-transfer``: transfer or meta-learning, on one network, one set of images, one budget and the same tasks.
+
+Every contender of :mod:`course.meta_learning.transfer` sees the same number of training images, and then the same
+5-way tasks. Three curves: over the shots, over the number of training classes, and over the distance of the test domain.
+The unit of every interval is the seed, which draws the training classes, images, weights, batches and tasks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from course import data
+from course.data import EpisodeSampler, LabelledSet
+from course.data.glyphs import SCRIPTS, characters_of
+from course.data.renderings import render, render_emoji
+from course.meta_learning.evaluation import evaluate
+from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS, new_network
+from course.reproduce.runner import Recipe, saved_in
+
+NEAR, FAR, EMOJI = "near script", "far script", "emoji"
+DOMAINS = {NEAR: ("Cyrillic",), FAR: ("Armenian", "Georgian"), "validation": SCRIPTS["validation"]}
+SHOTS = (1, 2, 5, 10, 20, 50)
+FEW = (1, 5)
+SOON = "MAML, equal seconds"
+PAIRS = (
+    ("fine-tuning", "MAML"),
+    ("ProtoNet", "MAML"),
+    ("ProtoNet, by batch", "MAML"),
+    ("frozen prototypes", "MAML"),
+    ("frozen prototypes, by batch", "MAML"),
+    ("ProtoNet, by batch", "ProtoNet"),
+    ("frozen prototypes, by batch", "frozen prototypes"),
+    ("frozen prototypes", "ProtoNet"),
+    ("linear probe", "ProtoNet"),
+    ("linear probe", "frozen prototypes"),
+    ("linear probe", "fine-tuning"),
+    ("Baseline++", "frozen prototypes"),
+    ("MAML", "ANIL"),
+    ("MAML", "nearest neighbour"),
+    ("MAML", "from scratch"),
+    ("frozen prototypes", "nearest neighbour"),
+)
+MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
+# What glyphs-transfer-rates has found on validation tasks, with a seed of its own; a test compares.
+RATES = {"classifier": 3e-3, "cosine classifier": 3e-3, "ProtoNet": 3e-3, "MAML": 3e-3, "ANIL": 3e-3}
+OPTIONS = {
+    "nearest neighbour": 9,
+    "untrained start": "centred, length 1",
+    "from scratch": 0.1,
+    "linear probe": 1.0,
+    "frozen prototypes": "centred, length 1",
+    "fine-tuning": 0.03,
+    "Baseline++": 0.03,
+    "ProtoNet": "none",
+    "frozen prototypes, by batch": "centred, length 1",
+    "ProtoNet, by batch": "none",
+    "MAML": 10,
+    "ANIL": 10,
+}
+
+
+@dataclass(frozen=True)
+class GlyphsTransferConfig:
+    """What is trained and tested.
+
+    Attributes:
+        filters: of Conv4.
+        images: training images that every learner sees, the same one again included.
+        drawings: different training images, shared evenly by the classes.
+        classes: numbers of training classes; the last is that of the curves over shots and domains.
+        share: of ``images`` that MAML sees in the seconds of the ordinary training (``benchmarks/transfer.py``).
+        tasks, many_tasks: 5-way tasks of a cell of up to 10 shots, and of more.
+        queries: of each class.
+        rates, options: of the trainings and of the contenders, chosen by validation.
+        seeds: each draws classes, images, weights, batches and tasks.
+    """
+
+    filters: int = 64
+    images: int = 800_000
+    drawings: int = 20_000
+    classes: tuple[int, ...] = (10, 100, 1000)
+    share: float = 0.25
+    tasks: int = 200
+    many_tasks: int = 200
+    queries: int = 10
+    rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
+    options: dict[str, object] = field(default_factory=lambda: dict(OPTIONS))
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    @classmethod
+    def quick(cls) -> "GlyphsTransferConfig":
+        """Five seconds of ordinary training, and twenty of MAML: half an hour in all."""
+        return cls(filters=32, images=20_000, tasks=40, many_tasks=10)
+
+    @classmethod
+    def full(cls) -> "GlyphsTransferConfig":
+        """Twenty times as many images for a network of the paper's width; for a GPU."""
+        return cls()
+
+
+class GlyphsTransfer(Recipe):
+    """Ten contenders over shots, training classes and domains, and paired differences."""
+
+    name = "glyphs-transfer"
+    presets = GlyphsTransferConfig
+    settings = (
+        *(f"{FAR}, {k}-shot" for k in SHOTS),
+        *(f"{domain}, {k}-shot" for domain in (NEAR, EMOJI) for k in FEW),
+        *(f"{FAR}, {k}-shot, {classes} training classes" for classes in (10, 100) for k in FEW),
+    )
+    methods = (*CONTENDERS, SOON, *MINUS)
+    units: ClassVar = {"accuracy": "%"}
+
+    def load(self) -> None:
+        """Nothing is read: the images are drawn for each seed. What two rows share is computed once."""
+        self.training_set = cache(self.training_set)
+        self.domain = cache(self.domain)
+        self.network = cache(self.network)
+        self.judged = cache(self.judged)
+
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
+        """The accuracy of one contender, or the difference of two on the same tasks."""
+        if method in MINUS:
+            one, other = (self.judged(seed, setting, each, folder.parent) for each in MINUS[method])
+            found = one - other
+        else:
+            found = self.judged(seed, setting, method, folder.parent)
+        return {"accuracy": 100 * found}
+
+    def judged(self, seed: int, setting: str, method: str, folder: Path) -> float:
+        """The accuracy of one contender on the tasks of a setting."""
+        where, shots, *rest = setting.split(", ")
+        k = int(shots.removesuffix("-shot"))
+        classes = int(rest[0].split()[0]) if rest else self.config.classes[-1]
+        training = CONTENDERS[method.removesuffix(", equal seconds")].training
+        if training == "untrained" and rest:
+            return self.judged(seed, f"{where}, {shots}", method, folder)  # no training class was seen
+        network = self.network(seed, training, classes, self.images(method), self.config.rates.get(training), folder)
+        return self.accuracy(network, method, where, k, seed)
+
+    def images(self, method: str) -> int:
+        """The number of training images that a method sees."""
+        return round(self.config.images * (self.config.share if method == SOON else 1))
+
+    def accuracy(self, network: nn.Module, method: str, where: str, k: int, seed: int) -> float:
+        """The accuracy of a contender with this network; every contender gets the same tasks."""
+        name, config = method.removesuffix(", equal seconds"), self.config
+        tasks = config.tasks if k <= 10 else config.many_tasks
+        sampler = EpisodeSampler(self.domain(where, seed), 5, k, config.queries, tasks=10, seed=seed)
+        return evaluate(CONTENDERS[name].on(network, config.options[name]), sampler, tasks).mean
+
+    def training_set(self, classes: int, seed: int) -> LabelledSet:
+        """So many of the training characters, a random choice, and as many drawings of each as there is room for."""
+        pool = characters_of(*SCRIPTS["train"])
+        order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))[:classes].tolist()
+        return render([pool[i] for i in order], self.config.drawings // classes, seed=2 * seed).to(self.device)
+
+    def domain(self, where: str, seed: int) -> LabelledSet:
+        """Enough drawings of each class of a domain for the most shots and the queries."""
+        return drawn(where, max(SHOTS) + self.config.queries, 2 * seed + 1).to(self.device)
+
+    def network(
+        self, seed: int, training: str, classes: int, images: int, rate: float | None, folder: Path
+    ) -> nn.Module:
+        """A network after its training, in evaluation mode; trained once for all the cells that need it."""
+        heads = 5 if training in (*EPISODIC, "untrained") else classes
+        network = new_network(training, heads, self.config.filters, seed).to(self.device)
+        if training != "untrained":
+            place = folder / f"{training.replace(' ', '-')}-{classes}-classes-{images}-images-{rate}"
+            options = {"images": images, "rate": rate, "seed": seed, **saved_in(place)}
+            TRAININGS[training](network, self.training_set(classes, seed), **options)
+        return network.eval()
+
+
+def drawn(where: str, examples: int, seed: int) -> LabelledSet:
+    """Drawings of every class of a test domain: characters of its scripts, or the emoji of the test split."""
+    if where == EMOJI:
+        return render_emoji(emoji_of_the_test(), examples, seed=seed)
+    return render(characters_of(*DOMAINS[where]), examples, seed=seed)
+
+
+@cache
+def emoji_of_the_test() -> Sequence[str]:
+    """Emoji without a look-alike among one another."""
+    return data.load("emoji", split="test").characters
