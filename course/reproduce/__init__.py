@@ -37,6 +37,11 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "glyphs-prototypical": Listed(
+        "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
+        (),
+        "prototypical networks trained with tasks of 5, 20 and 60 ways at equal images, on scripts never seen",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),
