@@ -1,4 +1,4 @@
-"""Rules on vectors: each against its definition, where it is the prototypes again, and what it can do that they cannot."""
+"""Rules on vectors: each is its definition, sometimes the prototypes again, and can do what they cannot."""
 
 from functools import partial
 
