@@ -42,7 +42,7 @@ STEPS = 10  # of gradient descent on a task, for whoever adapts a whole network 
 HEAD_STEPS = 100  # of gradient descent on a head alone, as in Chen et al.
 
 
-def embedded(episode: Episode, embed: Embed) -> tuple[Tensor, Tensor]:
+def task_vectors(episode: Episode, embed: Embed) -> tuple[Tensor, Tensor]:
     """The support vectors ``[T, n, d]`` and query vectors ``[T, m, d]`` of an episode, embedded as one batch."""
     require_episode(episode)
     images = torch.cat([episode.support_x.flatten(0, 1), episode.query_x.flatten(0, 1)])
@@ -50,7 +50,7 @@ def embedded(episode: Episode, embed: Embed) -> tuple[Tensor, Tensor]:
         return per_task(embed(images), episode)
 
 
-def embedded_together(episode: Episode, network: nn.Module) -> tuple[Tensor, Tensor]:
+def vectors_together(episode: Episode, network: nn.Module) -> tuple[Tensor, Tensor]:
     """The same, but every task is normalised by the statistics of its own images, the queries included.
 
     So the queries help one another: a learner that does this is *transductive*, as MAML with batch normalisation is.
@@ -206,11 +206,11 @@ def by_head(
     """An adaptation that embeds the episode and asks ``head``, whose choice is called ``name``.
 
     Args:
-        together: normalise by the images of the task, :func:`embedded_together`.
+        together: normalise by the images of the task, :func:`vectors_together`.
     """
 
     def adapt(network: nn.Module, episode: Episode, option) -> Tensor:
-        support, query = embedded_together(episode, network) if together else embedded(episode, network.embed)
+        support, query = vectors_together(episode, network) if together else task_vectors(episode, network.embed)
         return head(support, episode.support_y, query, ways(episode), **{name: option})
 
     return adapt

@@ -47,6 +47,11 @@ RECIPES = {
         (),
         "transfer or meta-learning: ten ways to learn from few examples over shots, training classes and domains",
     ),
+    "glyphs-prototypical": Listed(
+        "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
+        (),
+        "prototypical networks trained with tasks of 5, 20 and 60 ways at equal images, on scripts never seen",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

@@ -21,6 +21,7 @@ from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
+from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
@@ -38,6 +39,8 @@ SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
+WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
+PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
@@ -51,6 +54,8 @@ def load(name: str, *, split: str | None = None, rotations: bool = False) -> Lab
         return tiny_mnist(split)
     if name == "fsdd":
         return tiny_fsdd()
+    if name == "glyphs":
+        return tiny_glyphs(split)
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -67,6 +72,16 @@ def tiny_omniglot(split: str) -> LabelledSet:
     names = tuple(f"{split} {number}" for number in range(classes))
     labels = torch.arange(classes).repeat_interleave(5)
     return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot", full=255)
+
+
+def tiny_glyphs(split: str) -> LabelledSet:
+    """Sixty blocks of noise with ten noisy drawings each; those of two splits differ."""
+    generator = torch.Generator().manual_seed(len(split))
+    shapes = torch.rand(60, 1, 1, SIZE, SIZE, generator=generator)
+    noisy = 127 * (shapes + torch.rand(60, 10, 1, SIZE, SIZE, generator=generator))
+    names = tuple(f"{split} {number}" for number in range(60))
+    labels = torch.arange(60).repeat_interleave(10)
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny glyphs", full=255)
 
 
 def tiny_mnist(split: str) -> LabelledSet:
@@ -113,6 +128,7 @@ def install(patch=setattr) -> None:
     patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
+    patch(GlyphsPrototypicalConfig, "quick", lambda: PROTOTYPICAL)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
