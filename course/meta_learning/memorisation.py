@@ -36,9 +36,7 @@ class FixedLabels:
         True
     """
 
-    def __init__(
-        self, data: LabelledSet, n_way: int, k_shot: int, n_query: int, tasks: int = 1, *, seed: int = 0
-    ):
+    def __init__(self, data: LabelledSet, n_way: int, k_shot: int, n_query: int, tasks: int = 1, *, seed: int = 0):
         require_whole("n_way", n_way, 2)
         EpisodeSampler(data, n_way, k_shot, n_query, tasks)  # for its checks of what was given
         self.samplers = [

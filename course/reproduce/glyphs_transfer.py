@@ -1,7 +1,7 @@
-"""Recipe ``glyphs-transfer``: transfer or meta-learning, on one network, one set of images, one budget and the same tasks.
+"""Recipe ``glyphs-transfer``: transfer or meta-learning, on the same network, images, tasks and budget.
 
 Every contender of :mod:`course.meta_learning.transfer` sees the same number of training images, and then the same
-5-way tasks. Three curves: over the shots, over the number of training classes, and over the distance of the test domain.
+5-way tasks. Three curves: over the shots, the number of training classes, and the distance of the test domain.
 The unit of every interval is the seed, which draws the training classes, images, weights, batches and tasks.
 """
 
@@ -29,6 +29,8 @@ FEW = (1, 5)
 SOON = "MAML, equal seconds"
 PAIRS = (
     ("fine-tuning", "MAML"),
+    ("fine-tuning, by batch", "MAML"),
+    ("fine-tuning, by batch", "fine-tuning"),
     ("ProtoNet", "MAML"),
     ("ProtoNet, by batch", "MAML"),
     ("frozen prototypes", "MAML"),
@@ -47,18 +49,19 @@ PAIRS = (
 )
 MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
 # What glyphs-transfer-rates has found on validation tasks, with a seed of its own; a test compares.
-RATES = {"classifier": 3e-3, "cosine classifier": 3e-3, "ProtoNet": 3e-3, "MAML": 3e-3, "ANIL": 3e-3}
+RATES = {"classifier": 3e-3, "cosine classifier": 1e-2, "ProtoNet": 1e-2, "MAML": 3e-3, "ANIL": 3e-3}
 OPTIONS = {
     "nearest neighbour": 9,
     "untrained start": "centred, length 1",
     "from scratch": 0.1,
     "linear probe": 1.0,
-    "frozen prototypes": "centred, length 1",
+    "frozen prototypes": "length 1",
     "fine-tuning": 0.03,
     "Baseline++": 0.03,
     "ProtoNet": "none",
-    "frozen prototypes, by batch": "centred, length 1",
+    "frozen prototypes, by batch": "length 1",
     "ProtoNet, by batch": "none",
+    "fine-tuning, by batch": 0.1,
     "MAML": 10,
     "ANIL": 10,
 }

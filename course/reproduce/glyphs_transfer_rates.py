@@ -86,7 +86,7 @@ class GlyphsTransferRates(Recipe):
 
 
 def choices(result: Result) -> tuple[dict[str, float], dict[str, object]]:
-    """What a result of this recipe recommends: the rate of each training, and the option of each contender at that rate.
+    """What a result of this recipe recommends: a rate for each training, an option for each contender at that rate.
 
     A training that several contenders share gets the rate with the highest mean, over those, of their best option. Of
     equally good ones the first is taken.

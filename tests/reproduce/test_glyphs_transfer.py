@@ -1,0 +1,167 @@
+"""The recipes glyphs-transfer and glyphs-transfer-rates: equal images and tasks, paired differences, the choices."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny_recipes
+import torch
+
+from course.data.glyphs import SCRIPTS
+from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS
+from course.meta_learning.transfer import RATES as TRIALS
+from course.reproduce import glyphs_transfer
+from course.reproduce.glyphs_transfer import (
+    DOMAINS,
+    EMOJI,
+    FAR,
+    MINUS,
+    NEAR,
+    OPTIONS,
+    PAIRS,
+    RATES,
+    SOON,
+    GlyphsTransfer,
+)
+from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, choices, label, trials
+from course.reproduce.results import Metric, Result, load_result
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    methods, settings = GlyphsTransfer.methods, GlyphsTransfer.settings
+    tiny_recipes.install(monkeypatch.setattr)
+    made = GlyphsTransfer(tiny_recipes.TRANSFER, torch.device("cpu"))
+    made.methods, made.settings = methods, settings
+    made.load()
+    return made
+
+
+def test_every_training_and_every_contender_has_its_choice_among_those_that_were_tried():
+    assert RATES.keys() == TRAININGS.keys()
+    assert set(RATES.values()) <= set(TRIALS)
+    assert OPTIONS.keys() == CONTENDERS.keys()
+    assert all(OPTIONS[name] in contender.options for name, contender in CONTENDERS.items())
+    assert {len(contender.options) for contender in CONTENDERS.values()} == {3}
+    assert {name for pair in PAIRS for name in pair} <= CONTENDERS.keys()
+
+
+def test_the_scripts_of_training_validation_and_tests_are_different():
+    scripts = [*SCRIPTS["train"], *(script for those in DOMAINS.values() for script in those)]
+    assert len(set(scripts)) == len(scripts)
+
+
+def test_every_learner_sees_as_many_images_as_the_others(recipe, monkeypatch, tmp_path):
+    """But MAML in equal seconds, which sees its share."""
+    seen = {}
+
+    def note(network, data, *, images, rate, seed, **options):
+        seen[kind] = [*seen.get(kind, []), images]
+
+    for name in TRAININGS:
+        monkeypatch.setitem(TRAININGS, name, note)
+    for method in (*CONTENDERS, SOON):
+        kind = method
+        recipe.judged(0, f"{FAR}, 1-shot", method, tmp_path)
+    trained = {name: images for name, images in seen.items() if name != SOON}
+    assert {image for images in trained.values() for image in images} == {recipe.config.images}
+    assert seen[SOON] == [recipe.config.images * recipe.config.share]
+
+
+def test_the_classes_share_the_same_number_of_drawings(recipe):
+    for classes in (10, 12):
+        data = recipe.training_set(classes, seed=0)
+        assert len(data.classes) == classes
+        assert len(data) == classes * (recipe.config.drawings // classes)
+    assert recipe.training_set(10, 0).classes != recipe.training_set(10, 1).classes
+
+
+def test_contenders_get_the_same_tasks_and_a_difference_is_taken_on_them(recipe, tmp_path):
+    setting = f"{EMOJI}, 5-shot"
+    found = {name: recipe.measure(0, setting, name, tmp_path / "x")["accuracy"] for name in recipe.methods}
+    assert len({round(each, 3) for each in found.values()}) > 5
+    for name, (one, other) in MINUS.items():
+        assert found[name] == pytest.approx(found[one] - found[other])
+
+
+def test_who_saw_no_training_class_is_the_same_whatever_their_number(recipe, tmp_path):
+    for method in ("nearest neighbour", "from scratch"):
+        all_of_them = recipe.judged(0, f"{FAR}, 1-shot", method, tmp_path)
+        assert recipe.judged(0, f"{FAR}, 1-shot, 10 training classes", method, tmp_path) == all_of_them
+    assert not list(tmp_path.iterdir())  # nothing was trained
+
+
+def test_networks_of_other_class_counts_are_others(recipe, tmp_path):
+    few, many = (recipe.network(0, "classifier", classes, 80, 1e-3, tmp_path) for classes in (10, 12))
+    assert (few.head.out_features, many.head.out_features) == (10, 12)
+    assert {recipe.network(0, training, 10, 80, 1e-3, tmp_path).head.out_features for training in EPISODIC} == {5}
+    assert not few.training
+
+
+def test_the_domains_are_those_that_their_names_say(recipe):
+    assert recipe.domain(EMOJI, 0).classes == tuple("abcdefghij")
+    assert recipe.domain(NEAR, 0).classes == tiny_recipes.tiny_characters("Cyrillic")
+    assert recipe.domain(FAR, 0).classes == tiny_recipes.tiny_characters("Armenian")
+    assert not torch.equal(recipe.domain(FAR, 0).x, recipe.domain(FAR, 1).x)
+
+
+def test_a_domain_has_no_class_of_the_training():
+    real = {where: set(glyphs_transfer.characters_of(*scripts)) for where, scripts in DOMAINS.items()}
+    trained = set(glyphs_transfer.characters_of(*SCRIPTS["train"]))
+    assert len(trained) >= 1_000
+    assert all(characters and not characters & trained for characters in real.values())
+
+
+# --- The rates
+
+
+def made_up(means: dict[str, float]) -> Result:
+    metrics = [Metric(name, "accuracy", "", mean, 1.0, 60, "tasks", "%") for name, mean in means.items()]
+    return Result("glyphs-transfer-rates", "quick", "", "", 1.0, [0], {}, {}, metrics)
+
+
+def test_who_shares_a_network_shares_its_rate_and_chooses_for_itself_at_that_rate():
+    means = {label(name, *trial): 50.0 for name in CONTENDERS for trial in trials(name)}
+    means[label("linear probe", 1e-3, 10.0)] = 70.0  # one of several likes this rate best
+    for name in ("frozen prototypes", "fine-tuning", "frozen prototypes, by batch"):
+        means[label(name, 1e-2, CONTENDERS[name].options[2])] = 60.0
+    rates, options = choices(made_up(means))
+    assert rates["classifier"] == 1e-2
+    assert options["fine-tuning"] == CONTENDERS["fine-tuning"].options[2]
+    assert options["linear probe"] == CONTENDERS["linear probe"].options[0]  # the first of equally good ones
+    assert rates["MAML"] == TRIALS[0]
+
+
+def test_the_choices_of_the_recipe_are_those_of_the_stored_validation():
+    stored = load_result("glyphs-transfer-rates", "quick")
+    assert stored is not None
+    assert choices(stored) == (RATES, OPTIONS)
+    table = load_result("glyphs-transfer", "quick")
+    assert (table.config["rates"], table.config["options"]) == (RATES, OPTIONS)
+    assert not set(stored.seeds) & set(table.seeds)
+
+
+def test_a_trial_is_judged_on_validation_tasks_with_one_and_five_shots(monkeypatch):
+    tiny_recipes.install(monkeypatch.setattr)
+    made = GlyphsTransferRates(tiny_recipes.GlyphsTransferRatesConfig.quick(), torch.device("cpu"))
+    made.load()
+    asked = []
+    monkeypatch.setattr(
+        "course.reproduce.glyphs_transfer_rates.EpisodeSampler",
+        lambda data, n_way, k, *rest, **options: (
+            asked.append((data.classes, k)) or sampler(data, n_way, k, *rest, **options)
+        ),
+    )
+    found = made.measure(1_000, "", label("nearest neighbour", None, 5), Path("unused"))["accuracy"]
+    assert [k for _, k in asked] == [1, 5]
+    assert {classes for classes, _ in asked} == {tiny_recipes.tiny_characters("Greek")}
+    assert len(found) == 2 * made.config.tasks
+
+
+sampler = glyphs_transfer.EpisodeSampler
+
+
+def test_both_presets_differ_in_size_alone():
+    quick, full = GlyphsTransfer.presets.quick(), GlyphsTransfer.presets.full()
+    sizes = ("filters", "images", "tasks", "many_tasks")
+    assert replace(full, **{name: getattr(quick, name) for name in sizes}) == quick
