@@ -3,8 +3,8 @@ r"""Heads on vectors that stay as they are: a linear probe by a formula, nearest
 Each maps the support vectors of T tasks to the scores of their queries, all tasks at once.
 
 Sources: Bertinetto et al., *Meta-learning with differentiable closed-form solvers* (2019) for ridge regression as a
-head; Wang et al., *SimpleShot* (2019) for normalised nearest means; Chen et al., *A closer look at few-shot classification*
-(2019) for the cosine.
+head; Wang et al., *SimpleShot* (2019) for normalised nearest means; Chen et al., *A closer look at few-shot
+classification* (2019) for the cosine.
 """
 
 import torch

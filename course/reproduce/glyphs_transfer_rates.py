@@ -77,7 +77,7 @@ class GlyphsTransferRates(Recipe):
             (name, *trial) for name in CONTENDERS for trial in trials(name) if label(name, *trial) == method
         )
         contender, main, config = CONTENDERS[name], self.chosen_for, self.config.main
-        network = main.network(seed, contender.training, config.classes[-1], config.images, rate, folder.parent)
+        network = main.network(seed, contender.training, config.classes, config.images, rate, folder.parent)
         predict, validation, found = contender.on(network, option), main.domain("validation", seed), []
         for k in FEW:
             sampler = EpisodeSampler(validation, 5, k, config.queries, tasks=10, seed=seed)

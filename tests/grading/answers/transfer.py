@@ -34,7 +34,7 @@ def best_single_accuracy(tasks):
         "straight over the shots": {
             "np.log(np.asarray(shots, float))": "np.asarray(shots, float)",
             "float(np.exp(logs[zero]))": "float(logs[zero])",
-            "float(np.exp(logs[i - 1] + part * (logs[i] - logs[i - 1])))": "float(logs[i - 1] + part * (logs[i] - logs[i - 1]))",
+            "float(np.exp(logs[i - 1] + part": "float((logs[i - 1] + part",
         },
         "the middle": {"d[i - 1] / (d[i - 1] - value)": "0.5"},
         "the last zero": {"zero = i if zero is None else zero": "zero = i"},
@@ -63,7 +63,7 @@ def crossings(shots, a, b):
     },
     "feature_motion": {
         "the head first": {
-            "head, b = head - rate * residual.T @ x @ b.T, b - rate * head.T @ residual.T @ x": "head = head - rate * residual.T @ x @ b.T\n        b = b - rate * head.T @ residual.T @ x"
+            "head, b = head - rate * residual.T @ x @ b.T,": "head = head - rate * residual.T @ x @ b.T\n        b ="
         },
         "features frozen": {"b - rate * head.T @ residual.T @ x": "b"},
         "uphill": {"b - rate * head.T": "b + rate * head.T"},
@@ -182,7 +182,8 @@ import torch
 
 def feature_motion(b, x, y, rate, steps):
     first, x, y = (torch.tensor(each) for each in (b, x, y))
-    weights = [first.clone().requires_grad_(), torch.zeros(y.shape[1], first.shape[0], dtype=first.dtype, requires_grad=True)]
+    head = torch.zeros(y.shape[1], first.shape[0], dtype=first.dtype, requires_grad=True)
+    weights = [first.clone().requires_grad_(), head]
     moved = [0.0]
     for _ in range(steps):
         loss = (x @ weights[0].T @ weights[1].T - y).square().sum() / 2
