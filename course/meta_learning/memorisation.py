@@ -79,7 +79,8 @@ def memory(learner: MAML, sampler, tasks: int = 100) -> Memory:
 
     .. math:: \Delta = \text{accuracy}(\theta_K) - \text{accuracy}(\theta_0)
 
-    This is :eq:`transfer-memory`. Where tasks are mutually exclusive, :prf:ref:`prp-maml-no-single-model` says that the accuracy before is 1/N.
+    This is :eq:`transfer-memory`. Where tasks are mutually exclusive,
+    :prf:ref:`prp-maml-no-single-model` says that the accuracy before is 1/N.
 
     Args:
         learner: with inner steps; it is not changed.
