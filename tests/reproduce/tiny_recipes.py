@@ -16,12 +16,13 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
-from course.data import LabelledSet, Texts
+from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import recipe_class, runner
+from course.reproduce import recipe_class, runner, wavenet_bits
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
+from course.reproduce.wavenet_bits import WaveNetConfig
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -35,15 +36,28 @@ MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), r
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
+VOICES = {
+    "dilations": (1, 3),
+    "width": 8,
+    "skip": 8,
+    "steps": 30,
+    "batch": 2,
+    "length": 100,
+    "rates": (0.02,),
+    "said": 1,
+}
+WAVENET = replace(WaveNetConfig.quick(), ridges=(1e-6,), seeds=(0, 1), **VOICES)
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
-def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Texts | dict:
+def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Sounds | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
     if name == "prose":
         return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
+    if name == "fsdd":
+        return tiny_fsdd(split)
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -74,6 +88,16 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
+def tiny_fsdd(split: str) -> Sounds:
+    """Tones with a little noise, a pitch for each digit."""
+    generator = torch.Generator().manual_seed(len(split))
+    y, time = torch.arange(20) % 10, torch.arange(300)
+    x = 0.3 * (0.1 * (5 + y[:, None]) * time).sin() + 0.02 * torch.randn(20, 300, generator=generator)
+    names, people = tuple("0123456789"), tuple("abcdef")
+    known = {"speakers": torch.arange(20) % 6, "speaker_names": people, "rate": 8000}
+    return Sounds(x, y, names, names, "tiny fsdd", lengths=torch.full((20,), 300), **known)
+
+
 def tiny_prose(split: str) -> Texts:
     """Sentences of one form with words drawn at random."""
     generator = torch.Generator().manual_seed(len(split))
@@ -90,6 +114,8 @@ def install(patch=setattr) -> None:
     patch(MnistCCAConfig, "quick", lambda: MNIST)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
+    patch(WaveNetConfig, "quick", lambda: WAVENET)
+    patch(wavenet_bits, "SAID", 900)  # samples
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
