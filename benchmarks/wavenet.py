@@ -114,10 +114,7 @@ def measure(repeats: int):
             if repeat:  # the first round warms up
                 rates[name].append(rate)
     own = np.array(rates["cached"])
-    for name, peer, goal in (
-        ("naive", "our own by definition", 100),
-        ("queues", "queues in PyTorch (a stand-in)", 8),
-    ):
+    for name, peer, goal in (("naive", "our own by definition", 100), ("queues", "queues in PyTorch (a stand-in)", 8)):
         yield {
             "what": f"samples a second, reach {wavenet.reach:,}",
             "peer": peer,

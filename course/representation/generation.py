@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from course.arguments import require_whole
-from course.representation.wavenet import WaveNet
+from course.representation.wavenet import GatedLayer, WaveNet
 
 CHUNK = 1000  # samples that are drawn before they are handed on
 
@@ -49,9 +49,6 @@ class Naive:
 class Cached:
     r"""One position for each layer, in NumPy, whose calls cost less than torch's: for a sample they cost most.
 
-    A layer keeps its last (k - 1) d inputs in a ring. Before the first sample all of them are what endless silence
-    makes of them. The sigmoid is :math:`\sigma(x)=\frac12(1+\tanh\frac x2)`, so that one tanh serves content and gate.
-
     Args:
         model, conditions, n: as for :class:`Naive`; the weights are copied.
     """
@@ -60,47 +57,83 @@ class Cached:
         def array(tensor: Tensor) -> np.ndarray:
             return tensor.detach().cpu().numpy()
 
-        self.embedding = array(model.embedding.weight)
-        width = self.embedding.shape[1]
-        halves = np.ones(2 * width, self.embedding.dtype)
-        halves[width:] = 0.5
-        self.layers = []
-        h = np.repeat(self.embedding[model.silence][None], n, 0)
-        for layer, condition in zip(model.layers, model.condition_vectors(conditions, n), strict=True):
-            kernel, dilation = layer.dilated.kernel_size[0], layer.dilated.dilation[0]
-            taps = array(layer.dilated.weight).transpose(2, 1, 0).reshape(kernel * width, 2 * width) * halves
-            bias = (array(layer.dilated.bias) + array(condition)) * halves
-            split, split_bias = array(layer.split.weight)[..., 0].T.copy(), array(layer.split.bias)
-            ring = np.repeat(h[None], (kernel - 1) * dilation, 0)  # [positions, n, width]
-            self.layers.append((ring, dilation, np.ascontiguousarray(taps), bias, split, split_bias))
-            h, _ = self.after(np.concatenate([h] * kernel, 1), h, self.layers[-1])
+        self.embedding, width = array(model.embedding.weight), model.embedding.weight.shape[1]
+        self.layers, self.position = [], 0
+        h, offset = self.embedding[np.full(n, model.silence)], np.zeros(width, self.embedding.dtype)
+        self.outs = np.zeros((n, len(model.layers) * width), self.embedding.dtype)
+        places = np.split(self.outs, len(model.layers), 1)
+        given = array(model.condition_vectors(conditions, n))
+        for layer, condition, out in zip(model.layers, given, places, strict=True):
+            self.layers.append(LayerAtOnce(layer, condition, h, offset, out))
+            h = self.layers[-1](h, 0)
+            offset = offset + array(layer.split.bias)[:width]
+        splits = [layer.split for layer in model.layers]
+        self.skips = np.concatenate([array(split.weight)[width:, :, 0].T / 2 for split in splits])
+        self.skip_bias = sum(array(split.bias)[width:] for split in splits)
         first, last = model.head[1], model.head[3]
         self.head = [array(each) for each in (first.weight[..., 0].T, first.bias, last.weight[..., 0].T, last.bias)]
-        self.position = 0
-
-    @staticmethod
-    def after(seen: np.ndarray, h: np.ndarray, layer: tuple) -> tuple[np.ndarray, np.ndarray]:
-        """What a layer makes of the inputs that it sees, ``[n, k width]``, the newest of which is h."""
-        _, _, taps, bias, split, split_bias = layer
-        width = h.shape[1]
-        gates = np.tanh(seen @ taps + bias)
-        out = (0.5 * gates[:, :width] * (1 + gates[:, width:])) @ split + split_bias
-        return h + out[:, :width], out[:, width:]
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
-        h, total = self.embedding[codes], 0
+        h = self.embedding[codes]
         for layer in self.layers:
-            ring, dilation = layer[:2]
-            size = len(ring)
-            place = self.position % size
-            seen = [ring[(place + back) % size] for back in range(0, size, dilation)]  # the oldest first
-            h_next, skipped = self.after(np.concatenate([*seen, h], 1), h, layer)
-            ring[place] = h
-            h, total = h_next, total + skipped
+            h = layer(h, self.position)
         self.position += 1
         weight, bias, last_weight, last_bias = self.head
-        hidden = np.maximum(np.maximum(total, 0) @ weight + bias, 0)
-        return hidden @ last_weight + last_bias
+        read = np.maximum(self.outs.dot(self.skips) + self.skip_bias, 0)
+        return np.maximum(read.dot(weight) + bias, 0).dot(last_weight) + last_bias
+
+
+class LayerAtOnce:
+    r"""A layer of :class:`Cached`: its last (k - 1) d inputs in a ring, and as few calls as possible.
+
+    The sigmoid is :math:`\sigma(x)=\frac12(1+\tanh\frac x2)`, so that one tanh serves content and gate; the factor 1/2
+    stands in the weights after it, and what the biases add to h in the bias of the next layer. Before the first sample
+    the ring holds what endless silence puts there.
+
+    Args:
+        layer: of the model.
+        condition: a and b of each utterance, ``[n, 2 width]`` (or ``[n, 1]`` of 0).
+        silent: h in endless silence, ``[n, width]``, without ``offset [width]``, which the biases have added.
+        out: where z is left, ``[n, width]``.
+    """
+
+    def __init__(
+        self, layer: GatedLayer, condition: np.ndarray, silent: np.ndarray, offset: np.ndarray, out: np.ndarray
+    ):
+        (n, width), (kernel,), (dilation,) = silent.shape, layer.dilated.kernel_size, layer.dilated.dilation
+        halves = np.repeat(np.array([1, 0.5], silent.dtype), width)
+        weight = layer.dilated.weight.detach().cpu().numpy()
+        self.taps = weight.transpose(2, 1, 0).reshape(kernel * width, 2 * width) * halves
+        self.bias = (layer.dilated.bias.detach().cpu().numpy() + condition) * halves + np.tile(
+            offset, kernel
+        ) @ self.taps
+        self.residual = np.ascontiguousarray(layer.split.weight.detach().cpu().numpy()[:width, :, 0].T) / 2
+        self.ring, self.back = (
+            np.repeat(silent[None], (kernel - 1) * dilation, 0),
+            range(0, (kernel - 1) * dilation, dilation),
+        )
+        self.seen, self.gates, self.out = (
+            np.empty((n, kernel * width), silent.dtype),
+            np.empty((n, 2 * width), silent.dtype),
+            out,
+        )
+        self.slots = np.split(self.seen, kernel, 1)
+        self.content, self.gate = np.split(self.gates, 2, 1)
+
+    def __call__(self, h: np.ndarray, position: int) -> np.ndarray:
+        """The input of the next layer at one position, ``[n, width]`` to ``[n, width]``."""
+        ring, slots = self.ring, self.slots
+        size = len(ring)
+        place = position % size
+        for slot, back in zip(slots, self.back, strict=False):  # the oldest first
+            slot[...] = ring[(place + back) % size]
+        slots[-1][...] = ring[place] = h
+        gates = np.dot(self.seen, self.taps, self.gates)
+        gates += self.bias
+        np.tanh(gates, gates)
+        self.gate += 1
+        np.multiply(self.content, self.gate, self.out)
+        return self.out.dot(self.residual) + h
 
 
 def drawn(scores: np.ndarray, uniform: np.ndarray, temperature: float) -> np.ndarray:
