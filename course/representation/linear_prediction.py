@@ -16,6 +16,7 @@ from course.representation.mulaw import CODES, decode, encode
 from course.representation.spoken_codes import CodeSet
 
 SMOOTHING = 0.02  # is added to every count
+ROWS = 100  # utterances at a time
 BINS = 32  # predicted codes that share a table of errors
 
 
@@ -42,7 +43,7 @@ class LinearPredictor:
         require_whole("order", self.order, 0)
         waves = self.waves(data)
         n_fft = 1 << (waves.shape[1] + self.order).bit_length()
-        power = torch.fft.rfft(waves, n_fft).abs().square().sum(0)
+        power = sum(torch.fft.rfft(some, n_fft).abs().square().sum(0) for some in waves.split(ROWS))
         r = torch.fft.irfft(power, n_fft)[: self.order + 1].numpy()
         r[0] *= 1 + self.ridge
         self.weights = torch.from_numpy(solve_toeplitz(r[:-1], r[1:]) if self.order else r[:0])
@@ -58,14 +59,15 @@ class LinearPredictor:
 
     def predict(self, data: CodeSet) -> Tensor:
         """The sum for every sample, ``float64 [n, longest]``; before the beginning all samples are 0."""
-        waves = self.waves(data)[:, None]
-        if not self.order:
-            return torch.zeros_like(waves[:, 0])
-        padded = F.pad(waves, (self.order, 0))[..., :-1]
-        return F.conv1d(padded, self.weights.flip(0)[None, None])[:, 0]
+        waves = self.waves(data)
+        n_fft = 1 << (waves.shape[1] + self.order).bit_length()
+        delayed = torch.fft.rfft(F.pad(self.weights, (1, 0)), n_fft)  # weight i belongs to i samples ago
+        sums = [torch.fft.irfft(torch.fft.rfft(some, n_fft) * delayed, n_fft) for some in waves.split(ROWS)]
+        return torch.cat(sums)[:, : waves.shape[1]]
 
     def errors(self, data: CodeSet) -> tuple[Tensor, Tensor]:
         """For each real sample, the range of its predicted code, and by how many codes that is off, from 0 on."""
+        data = data.to("cpu")
         predicted = encode(self.predict(data)[data.real])
         return predicted * BINS // CODES, data.codes[data.real] - predicted + CODES - 1
 
@@ -83,4 +85,5 @@ class LinearPredictor:
 
     @staticmethod
     def waves(data: CodeSet) -> Tensor:
+        data = data.to("cpu")
         return decode(data.codes, dtype=torch.float64) * data.real

@@ -82,6 +82,15 @@ def test_a_crop_is_scored_as_the_whole_utterance_is(monkeypatch):
         assert any(loss == pytest.approx(one, rel=1e-5) for one in match)
 
 
+def test_of_an_utterance_shorter_than_a_crop_all_samples_count_and_nothing_else(monkeypatch):
+    data, model = tones(length=160), wavenet()  # with utterances of 60 samples, too
+    whole = model(data.codes, data.conditions).log_softmax(-1).gather(2, data.codes[..., None])[..., 0]
+    means = [-row[:n].mean().item() for row, n in zip(whole, data.lengths.tolist(), strict=True)]
+    monkeypatch.setattr(spoken_codes, "fit", lambda model, loss, *_, **__: [loss(step).item() for step in range(6)])
+    for loss in train(model, data, data, steps=6, batch=1, length=500):
+        assert any(loss == pytest.approx(mean, rel=1e-5) for mean in means)
+
+
 def test_held_vowels_are_steady_and_heard_as_they_were_asked_for():
     held = held_vowels(["heed", "hod"], speakers=[0, 1], takes=4)
     assert len(held) == 16 and held.x.shape == (16, 3200)
