@@ -5,10 +5,13 @@ A changed letter in a text cannot be told from the text, as a damaged picture ca
 
 import hashlib
 import json
-from collections.abc import Callable
+import re
+import zlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackagePath, distribution, version
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from filelock import FileLock
 
@@ -16,6 +19,9 @@ from course.data.location import LOCK, cache_folder, locate
 from course.data.registry import entry
 from course.data.sets import Damaged, DataError
 from course.files import write_whole
+
+# What a damaged zip file makes zipfile raise; RuntimeError: a flag that says `encrypted`.
+BROKEN_ZIP = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, BadZipFile)
 
 
 def owners_files(name: str) -> dict[str, bytes]:
@@ -41,15 +47,36 @@ def checked(path: Path, md5: str) -> bytes:
     return content
 
 
-def made_once(name: str, packages: tuple[str, ...], source: str, make: Callable[[], object]) -> object:
+def files_in(path: Path, pattern: re.Pattern[str]) -> dict[str, bytes]:
+    """What the files hold whose names match, in a zip file, or in the folder that it unpacks to.
+
+    Names are those in the zip file, such as ``bli_datasets/en-de/yacle.test.freq.2k.en-de.tsv``, so those in a folder
+    begin with the folder's own name.
+
+    Raises:
+        Damaged: if there is neither, or the zip file is damaged.
+    """
+    if path.is_dir():
+        files = {file.relative_to(path.parent).as_posix(): file for file in path.rglob("*") if file.is_file()}
+        return {name: file.read_bytes() for name, file in files.items() if pattern.fullmatch(name)}
+    if not path.exists():
+        raise Damaged(f"{path} is missing")
+    try:
+        with ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if pattern.fullmatch(name)}
+    except BROKEN_ZIP as error:
+        raise Damaged(f"{path} is damaged or cut short ({error})") from error
+
+
+def made_once(name: str, packages: tuple[str, ...], sources: Sequence[str], make: Callable[[], object]) -> object:
     """What ``make()`` returns (anything that JSON holds), from the cache if it was made there before.
 
-    The file in the cache carries the digest of its content, and in its name that of the ``packages``' versions, of the
-    file ``source`` that makes it, and of the rules for words and prose. So another version, another rule, or a damaged
-    file lets it be made again.
+    The file in the cache carries the digest of its content, and in its name that of the ``packages``' versions and of
+    the files ``sources`` with the rules that make it. So another version, another rule, or a damaged file lets it be
+    made again.
     """
     recipe = [f"{package}=={version(package)}" for package in packages]
-    rules = [path.read_text(encoding="utf8") for path in (Path(source), Path(__file__).with_name("segmentation.py"))]
+    rules = [Path(source).read_text(encoding="utf8") for source in sources]
     key = hashlib.sha256("\n".join([*recipe, *rules]).encode()).hexdigest()
     path = cache_folder(name) / f"{key[:16]}.json"
     if (content := kept(path)) is None:

@@ -128,6 +128,12 @@ REGISTRY = {
             licence="CC BY-SA 3.0 (that of Wikipedia in May 2016)", citation="the authors of Wikipedia",
         ),
         Entry(
+            name="emoji", kind="embedded", splits=SPLITS, loader="course.data.emoji:load_emoji",
+            title="1,386 emoji of 8 groups, drawn in OpenMoji's typeface, with their names in 14 languages",
+            licence="pictures CC BY-SA 4.0 (name OpenMoji, pass on under the same licence); names Unicode License v3",
+            citation="OpenMoji, the open-source emoji and icon project; Unicode CLDR, as the package emoji has it",
+        ),
+        Entry(
             name="voices", kind="embedded", splits=SPLITS, loader="course.data.speakers:load_voices",
             title="vowels said by 24 simulated speakers in simulated emotions; no recordings",
             licence="none needed: computed on your machine",
@@ -217,6 +223,14 @@ REGISTRY = {
             title="142 dictionaries between eight languages",
             licence="none stated", citation="Glavaš, Litschko, Ruder and Vulić (2019)",
             source="the folder bli_datasets of https://github.com/codogogo/xling-eval",
+        ),
+        Entry(
+            name="noto_emoji", kind="real", splits=SPLITS, loader="course.data.noto:load_noto",
+            title="1,562 emoji as Google draws them, in the groups and splits of emoji, with names in 18 languages",
+            licence="pictures Apache 2.0 (stated by their repository); names Unicode License v3",
+            citation="Google, Noto Emoji; Unicode CLDR",
+            source="the pictures png/72 of https://github.com/googlefonts/noto-emoji and cldr-annotations-full of "
+            "https://github.com/unicode-org/cldr-json",
         ),
         Entry(
             name="fsdd", kind="real", splits=SPLITS, loader="course.data.recordings:load_fsdd",

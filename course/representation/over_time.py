@@ -56,6 +56,25 @@ def cmvn(features: Tensor, real: Tensor | None = None, *, variance: bool = True,
     return centred * (centred.square().sum(-2, keepdim=True) / count + eps).rsqrt()
 
 
+def cmvn_of_owners(features: Tensor, real: Tensor, owners: Tensor, *, variance: bool = True) -> Tensor:
+    """:func:`cmvn` with the statistics of all recordings that have the same owner, such as a speaker or a telephone.
+
+    No labels are used, but all recordings of an owner are, those of a test included.
+
+    Args:
+        features: ``[n, frames, d]``.
+        real: which frames count, ``bool [n, frames]``.
+        owners: a number for each recording, ``int64 [n]``.
+        variance: as for :func:`cmvn`.
+    """
+    result = torch.zeros_like(features)
+    for owner in owners.unique():
+        mine = owners == owner
+        joined = cmvn(features[mine].flatten(0, 1), real[mine].flatten(), variance=variance)
+        result[mine] = joined.unflatten(0, (-1, features.shape[1]))
+    return result
+
+
 def pcen(
     energies: Tensor,
     *,
@@ -106,8 +125,7 @@ def segment_means(features: Tensor, counts: Tensor, segments: int) -> Tensor:
     if counts.min() < 1 or counts.max() > features.shape[1]:
         raise ValueError(f"counts must be from 1 to {features.shape[1]} frames, got {counts.min()} to {counts.max()}")
     edges = torch.arange(segments + 1, device=counts.device) * counts[:, None] // segments  # [n, segments + 1]
-    first = edges[:, :-1].minimum(counts[:, None] - 1)
-    last = edges[:, 1:].maximum(first + 1)
+    first, last = edges[:, :-1], edges[:, 1:].maximum(edges[:, :-1] + 1)
     sums = F.pad(features.double().cumsum(1), (0, 0, 1, 0))  # sums[:, t]: of the frames before t
 
     def until(place: Tensor) -> Tensor:

@@ -22,10 +22,20 @@ RECIPES = {
         ("mnist",),
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "fsdd-mfcc": Listed(
+        "course.reproduce.fsdd_mfcc:FsddMfcc",
+        ("fsdd",),
+        "spoken digits of unseen recordings and unseen speakers: MFCC with one part changed at a time, and baselines",
+    ),
     "prose-bert": Listed(
         "course.reproduce.prose_bert:ProseBert",
         (),
         "how to hide tokens from a small BERT, and where it begins, on docstrings (after Devlin et al., 2019)",
+    ),
+    "glyphs-examples": Listed(
+        "course.reproduce.glyphs_examples:GlyphsExamples",
+        (),
+        "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
     "voices-wavenet": Listed(
         "course.reproduce.wavenet_bits:VoicesWaveNet",

@@ -145,6 +145,7 @@ def test_frames_are_as_many_as_the_conventions_say(pad):
     for samples in (200, 201, 279, 280, 281, 4000):
         assert len(mfcc(torch.zeros(samples), 8000, c)) == c.n_frames(samples)
     assert Conventions.speech(8000).n_frames(10) == 0
+    assert Conventions.speech(8000).n_frames(torch.tensor([10, 200, 280])).tolist() == [0, 1, 2]
 
 
 def test_silence_is_the_logarithm_of_the_floor():

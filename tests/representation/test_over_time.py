@@ -8,7 +8,7 @@ import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.representation.over_time import cmvn, deltas, pcen, segment_means
+from course.representation.over_time import cmvn, cmvn_of_owners, deltas, pcen, segment_means
 
 
 def features(*shape, seed=0):
@@ -51,6 +51,16 @@ def test_only_the_mean_where_that_is_asked_and_a_constant_becomes_zero():
 def test_an_affine_change_of_each_feature_is_undone():
     x = features(40, 3)
     torch.testing.assert_close(cmvn(x * torch.tensor([2.0, 0.5, 7.0]) + 9, eps=0), cmvn(x, eps=0))
+
+
+def test_the_recordings_of_an_owner_share_their_statistics():
+    x, owners = features(4, 9, 3), torch.tensor([7, 2, 7, 2])
+    real = torch.arange(9) < torch.tensor([[9], [4], [6], [8]])
+    found = cmvn_of_owners(x, real, owners)
+    for one, other in ((0, 2), (1, 3)):
+        joined = torch.cat([x[one][real[one]], x[other][real[other]]])
+        torch.testing.assert_close(torch.cat([found[one][real[one]], found[other][real[other]]]), cmvn(joined))
+    assert found[~real].abs().max() == 0
 
 
 def test_the_automatic_gain_is_librosa_s():

@@ -19,6 +19,8 @@ from course import data
 from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner, wavenet_bits
+from course.reproduce.fsdd_mfcc import FsddMfccConfig
+from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
@@ -35,7 +37,10 @@ OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, s
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
+LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
+EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
+FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 VOICES = {
     "dilations": (1, 3),
     "width": 8,
@@ -57,7 +62,7 @@ def load(name: str, *, split: str | None = None, rotations: bool = False) -> Lab
     if name == "mnist":
         return tiny_mnist(split)
     if name == "fsdd":
-        return tiny_fsdd(split)
+        return tiny_fsdd() if split is None else tiny_fsdd().select(torch.arange(0, 390, 13))
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -88,14 +93,19 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
-def tiny_fsdd(split: str) -> Sounds:
-    """Tones with a little noise, a pitch for each digit."""
-    generator = torch.Generator().manual_seed(len(split))
-    y, time = torch.arange(20) % 10, torch.arange(300)
-    x = 0.3 * (0.1 * (5 + y[:, None]) * time).sin() + 0.02 * torch.randn(20, 300, generator=generator)
-    names, people = tuple("0123456789"), tuple("abcdef")
-    known = {"speakers": torch.arange(20) % 6, "speaker_names": people, "rate": 8000}
-    return Sounds(x, y, names, names, "tiny fsdd", lengths=torch.full((20,), 300), **known)
+def tiny_fsdd() -> Sounds:
+    """Six speakers say five digits thirteen times: a digit is a tone, a speaker a loudness and a background."""
+    rate, samples, generator = 8000, 1200, torch.Generator().manual_seed(0)
+    y = torch.arange(5).repeat(78)
+    speakers = torch.arange(6).repeat_interleave(65)
+    time = torch.arange(samples) / rate
+    tones = torch.sin(2 * torch.pi * (400 + 500 * y[:, None] + 20 * speakers[:, None]) * time)
+    noise = torch.randn(len(y), samples, generator=generator)
+    names = tuple(map(str, range(5)))
+    lengths = torch.randint(800, samples + 1, (len(y),), generator=generator)
+    x = ((0.1 + 0.05 * speakers[:, None]) * tones + 0.02 * noise) * (torch.arange(samples) < lengths[:, None])
+    people = {"speakers": speakers, "speaker_names": tuple("abcdef")}
+    return Sounds(x, y, names, names, "tiny fsdd", lengths=lengths, rate=rate, **people)
 
 
 def tiny_prose(split: str) -> Texts:
@@ -112,7 +122,9 @@ def install(patch=setattr) -> None:
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
+    patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(WaveNetConfig, "quick", lambda: WAVENET)
     patch(wavenet_bits, "SAID", 900)  # samples
