@@ -154,7 +154,7 @@ def held_vowels(
     Example:
         >>> held = held_vowels(["heed", "hod"], speakers=[0, 1], takes=3)
         >>> held.x.shape, held.pitch[[0, 3]].round().tolist()
-        (torch.Size([12, 3200]), [230.0, 118.0])
+        (torch.Size([12, 3200]), [252.0, 139.0])
     """
     require_whole("takes", takes)
     if unknown := [speaker for speaker in speakers if speaker not in range(24)]:

@@ -33,6 +33,13 @@ class LinearPredictor:
     Args:
         order: p; with 0 nothing is predicted, and the table holds the shares of the codes.
         ridge: :math:`\lambda`, a small share of the power that is treated as noise.
+
+    Example:
+        >>> tone = torch.sin(0.3 * torch.arange(400.0)).expand(2, -1)
+        >>> data = CodeSet.from_waves(tone, torch.tensor([400, 400]), rate=8000)
+        >>> model = LinearPredictor(order=2).fit(data)
+        >>> [round(weight, 1) for weight in model.weights.tolist()], model.bits(data) < 5
+        ([1.9, -1.0], True)
     """
 
     order: int

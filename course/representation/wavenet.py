@@ -45,6 +45,11 @@ class GatedLayer(nn.Module):
         width: channels of h.
         skip: channels of s.
         kernel, dilation: k and d of :func:`causal`.
+
+    Example:
+        >>> h, skipped = GatedLayer(width=8, skip=16, kernel=2, dilation=4)(torch.randn(3, 8, 100))
+        >>> h.shape, skipped.shape
+        (torch.Size([3, 8, 100]), torch.Size([3, 16, 100]))
     """
 
     def __init__(self, width: int, skip: int, kernel: int, dilation: int):
