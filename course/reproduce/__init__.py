@@ -37,6 +37,16 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "voices-wavenet": Listed(
+        "course.reproduce.wavenet_bits:VoicesWaveNet",
+        (),
+        "bits a sample of simulated vowels, and whether what a small WaveNet says has their pitch and formants",
+    ),
+    "fsdd-wavenet": Listed(
+        "course.reproduce.wavenet_bits:FsddWaveNet",
+        ("fsdd",),
+        "bits a sample of spoken digits by a small WaveNet, linear prediction and shares of codes",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

@@ -18,12 +18,13 @@ from accelerate import debug_launcher
 from course import data
 from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import recipe_class, runner
+from course.reproduce import recipe_class, runner, wavenet_bits
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
+from course.reproduce.wavenet_bits import WaveNetConfig
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -40,17 +41,28 @@ LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation":
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
+VOICES = {
+    "dilations": (1, 3),
+    "width": 8,
+    "skip": 8,
+    "steps": 30,
+    "batch": 2,
+    "length": 100,
+    "rates": (0.02,),
+    "said": 1,
+}
+WAVENET = replace(WaveNetConfig.quick(), ridges=(1e-6,), seeds=(0, 1), **VOICES)
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
-def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Texts | dict:
+def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Sounds | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
     if name == "prose":
         return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
     if name == "fsdd":
-        return tiny_fsdd()
+        return tiny_fsdd() if split is None else tiny_fsdd().select(torch.arange(0, 390, 13))
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -114,6 +126,9 @@ def install(patch=setattr) -> None:
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
+    patch(WaveNetConfig, "quick", lambda: WAVENET)
+    patch(wavenet_bits, "SAID", 900)  # samples
+    patch(wavenet_bits, "TAKES", 3)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 

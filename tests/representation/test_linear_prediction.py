@@ -1,0 +1,72 @@
+"""Baselines in bits: the weights by least squares, the shares by counting, bits by their definition."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import lfilter
+
+from course.representation.linear_prediction import LinearPredictor
+from course.representation.mulaw import CODES, decode, step
+from course.representation.spoken_codes import CodeSet
+
+A = [1.6, -0.9]  # a resonance
+
+
+def resonance(n=40, length=800, seed=0):
+    noise = np.random.default_rng(seed).standard_normal((n, length))
+    x = torch.from_numpy(lfilter([1.0], [1.0, *[-a for a in A]], noise)) / 20
+    return CodeSet.from_waves(x.float(), torch.full((n,), length), 8000, peak=None)
+
+
+def test_the_weights_of_an_autoregressive_wave_are_found():
+    found = LinearPredictor(2).fit(resonance()).weights
+    np.testing.assert_allclose(found, A, atol=0.02)
+
+
+def test_the_prediction_is_its_sum_and_the_ridge_is_noise_on_the_diagonal():
+    data = resonance(n=3, length=60)
+    model = LinearPredictor(4, ridge=0.1).fit(data)
+    waves = decode(data.codes, dtype=torch.float64).numpy()
+    r = sum(np.correlate(wave, wave, "full")[59:64] for wave in waves)
+    matrix = np.array([[r[abs(i - j)] for j in range(4)] for i in range(4)]) + 0.1 * r[0] * np.eye(4)
+    np.testing.assert_allclose(model.weights, np.linalg.solve(matrix, r[1:]), rtol=1e-6)
+    predicted = model.predict(data).numpy()
+    for t in (0, 1, 3, 10, 59):
+        past = [waves[1, t - i] if t >= i else 0.0 for i in range(1, 5)]
+        assert predicted[1, t] == pytest.approx(model.weights.numpy() @ past)
+
+
+def test_without_order_it_counts_shares_and_with_one_it_needs_fewer_bits():
+    data, test = resonance(), resonance(seed=1)
+    shares = torch.bincount(data.codes.flatten(), minlength=CODES) + 0.02
+    shares = shares / (data.codes.numel() + 0.02 * (2 * CODES - 1))
+    expected = -shares.log2()[test.codes].mean().item()
+    assert LinearPredictor(0).fit(data).bits(test) == pytest.approx(expected, rel=1e-3)
+    assert LinearPredictor(2).fit(data).bits(test) < expected - 1
+    assert LinearPredictor(1).fit(data).bits(test) < expected
+
+
+def test_bits_are_near_the_entropy_of_the_noise():
+    data = resonance(n=200)
+    model = LinearPredictor(2).fit(data)
+    # the differential entropy of the noise, less the mean logarithm of the step that codes it
+    noise = 0.5 * math.log2(2 * math.pi * math.e / 400)
+    steps = step(decode(data.codes)).log2().mean().item()
+    assert model.bits(resonance(seed=2)) == pytest.approx(noise - steps, abs=0.35)
+
+
+def test_what_it_generates_resonates_as_what_it_was_fitted_to():
+    model = LinearPredictor(2).fit(resonance())
+    codes = model.generate(20, 800, seed=0)
+    assert codes.shape == (20, 800) and torch.equal(codes, model.generate(20, 800, seed=0))
+    again = CodeSet.from_waves(decode(codes), torch.full((20,), 800), 8000, peak=None)
+    first, second = LinearPredictor(2).fit(again).weights.tolist()
+    assert second < -0.6  # poles near the unit circle, and their angle:
+    assert first / (2 * math.sqrt(-second)) == pytest.approx(A[0] / (2 * math.sqrt(-A[1])), abs=0.06)
+
+
+def test_a_negative_order_is_refused():
+    with pytest.raises(ValueError, match="order must be a whole number of at least 0, got -1"):
+        LinearPredictor(-1).fit(resonance(n=2))
