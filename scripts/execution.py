@@ -30,7 +30,7 @@ from jupyter_cache.executors.utils import single_nb_execution
 from course.files import write_whole
 
 BUILD = ROOT / "_build"
-MADE_ONCE = ("prose", "wiki")  # by course.data.checked.made_once, and kept in the reader's cache
+MADE_ONCE = ("emoji", "prose", "wiki")  # by course.data.checked.made_once, and kept in the reader's cache
 # A kernel warns that it talks to its notebook over TCP. On one machine that is how it is meant to be.
 KERNELS = """import logging
 logging.getLogger("IPKernelApp").addFilter(lambda record: "TCP without encryption" not in record.getMessage())
@@ -134,7 +134,7 @@ def cores() -> int:
 
 
 def make_texts(wanted: Iterable[Notebook]) -> None:
-    """Load, before the clocks run, the texts that these notebooks load and that a machine makes only once."""
+    """Load, before the clocks run, the sets that these notebooks load and that a machine makes only once."""
     cells = "\n".join(cell.source for notebook in wanted for cell in notebook.content.cells)
     for name in MADE_ONCE:
         if f'load("{name}"' in cells:

@@ -5,6 +5,7 @@ episode. Nothing is ever downloaded by importing or loading; ``course data fetch
 """
 
 from course.data.batches import Batches
+from course.data.emoji import Emoji
 from course.data.episodes import Episode, EpisodeSampler
 from course.data.folder import from_folder
 from course.data.multiview import GaussianPairs
@@ -16,7 +17,7 @@ from course.data.sounds import Sounds
 from course.data.texts import Corpus, LabelledTexts, Texts, WordPairs, from_csv, from_lines, padded, read_word_pairs
 
 __all__ = [
-    "Batches", "Corpus", "DataError", "Episode", "EpisodeSampler", "GaussianPairs", "LabelledSet", "LabelledTexts",
-    "Pairs", "SinusoidTasks", "Sounds", "Texts", "WordPairs", "from_csv", "from_folder", "from_lines", "load", "padded",
-    "read_word_pairs", "sentences", "words",
+    "Batches", "Corpus", "DataError", "Emoji", "Episode", "EpisodeSampler", "GaussianPairs", "LabelledSet",
+    "LabelledTexts", "Pairs", "SinusoidTasks", "Sounds", "Texts", "WordPairs", "from_csv", "from_folder", "from_lines",
+    "load", "padded", "read_word_pairs", "sentences", "words",
 ]  # fmt: skip

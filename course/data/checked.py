@@ -5,7 +5,7 @@ A changed letter in a text cannot be told from the text, as a damaged picture ca
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackagePath, distribution, version
 from pathlib import Path
@@ -41,15 +41,15 @@ def checked(path: Path, md5: str) -> bytes:
     return content
 
 
-def made_once(name: str, packages: tuple[str, ...], source: str, make: Callable[[], object]) -> object:
+def made_once(name: str, packages: tuple[str, ...], sources: Sequence[str], make: Callable[[], object]) -> object:
     """What ``make()`` returns (anything that JSON holds), from the cache if it was made there before.
 
-    The file in the cache carries the digest of its content, and in its name that of the ``packages``' versions, of the
-    file ``source`` that makes it, and of the rules for words and prose. So another version, another rule, or a damaged
-    file lets it be made again.
+    The file in the cache carries the digest of its content, and in its name that of the ``packages``' versions and of
+    the files ``sources`` with the rules that make it. So another version, another rule, or a damaged file lets it be
+    made again.
     """
     recipe = [f"{package}=={version(package)}" for package in packages]
-    rules = [path.read_text(encoding="utf8") for path in (Path(source), Path(__file__).with_name("segmentation.py"))]
+    rules = [Path(source).read_text(encoding="utf8") for source in sources]
     key = hashlib.sha256("\n".join([*recipe, *rules]).encode()).hexdigest()
     path = cache_folder(name) / f"{key[:16]}.json"
     if (content := kept(path)) is None:

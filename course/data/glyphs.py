@@ -163,20 +163,29 @@ def drawing(font: ImageFont.FreeTypeFont, character: str) -> Tensor:
 def poses(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """For ``count`` characters, the face ``[count, 20]`` and the affine map ``[count, 20, 2, 3]`` of each image.
 
-    Every face is used at least once. Rotation up to 20 degrees, shear up to 0.2, size 75 to 105 %, shift up to 1.5
-    pixels of the final image.
+    Every face is used at least once.
+    """
+    face = torch.rand(count, 2, 12, generator=generator).argsort(-1).flatten(1)[:, :EXAMPLES]
+    return face, affine_maps((count, EXAMPLES), generator)
+
+
+def affine_maps(shape: tuple[int, ...], generator: torch.Generator, strength: float = 1.0) -> Tensor:
+    """Random affine maps, ``[*shape, 2, 3]``, for :func:`warped`.
+
+    Rotation up to 20 degrees, shear up to 0.2, size 75 to 105 %, shift up to 1.5 pixels of the final image; all of it
+    around its middle, a size of 90 %, and ``strength`` times as far.
     """
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, EXAMPLES, generator=generator)
+        middle, half = (low + high) / 2, strength * (high - low) / 2
+        return middle - half + 2 * half * torch.rand(shape, generator=generator)
 
-    face = torch.rand(count, 2, 12, generator=generator).argsort(-1).flatten(1)[:, :EXAMPLES]
     angle, shear, size = uniform(-20, 20) * math.pi / 180, uniform(-0.2, 0.2), uniform(0.75, 1.05)
     shift_x, shift_y = (uniform(-1.5, 1.5) * 2 / SIZE for _ in range(2))
     # grid_sample wants the map from the final image back to the drawing
     cos, sin = angle.cos() / size, angle.sin() / size
     rows = torch.stack([cos, shear * cos - sin, shift_x, sin, shear * sin + cos, shift_y], -1)
-    return face, rows.unflatten(-1, (2, 3))
+    return rows.unflatten(-1, (2, 3))
 
 
 def warped(drawn: Tensor, maps: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import numpy as np
 
 from course import runtime
 from course.arguments import require_whole
+from course.data import segmentation
 from course.data.checked import made_once, package_files
 from course.data.segmentation import is_prose, words
 from course.data.sets import DataError
@@ -72,7 +73,7 @@ def load_prose(split: str | None = None, *, tokens: int | None = None) -> Texts:
     if tokens is not None:
         require_whole("tokens", tokens)
     try:
-        made = made_once("prose", PACKAGES, __file__, make)
+        made = made_once("prose", PACKAGES, (__file__, segmentation.__file__), make)
     except PackageNotFoundError as error:
         raise DataError(f"prose is made from packages, and {error.name} is not installed: run make env") from error
     found = [document for part in SPLITS if split in (None, part) for document in made[part]]

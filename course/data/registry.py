@@ -128,6 +128,12 @@ REGISTRY = {
             licence="CC BY-SA 3.0 (that of Wikipedia in May 2016)", citation="the authors of Wikipedia",
         ),
         Entry(
+            name="emoji", kind="embedded", splits=SPLITS, loader="course.data.emoji:load_emoji",
+            title="1,386 emoji of 8 groups, drawn in OpenMoji's typeface, with their names in 14 languages",
+            licence="pictures CC BY-SA 4.0 (name OpenMoji, pass on under the same licence); names Unicode License v3",
+            citation="OpenMoji, the open-source emoji and icon project; Unicode CLDR, as the package emoji has it",
+        ),
+        Entry(
             name="omniglot", kind="real", splits=SPLITS, loader="course.data.omniglot:load_omniglot",
             title="1,623 handwritten characters of 50 alphabets, each drawn by 20 people",
             licence="MIT (stated by its repository)", citation="Lake, Salakhutdinov and Tenenbaum (2015)",

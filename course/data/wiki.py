@@ -9,6 +9,7 @@ import bz2
 import re
 from importlib.metadata import PackageNotFoundError
 
+from course.data import segmentation
 from course.data.checked import made_once, package_files
 from course.data.segmentation import is_prose, words
 from course.data.sets import DataError
@@ -28,7 +29,7 @@ def load_wiki() -> Texts:
         DataError: if gensim is not installed, or without the sample or the list of its files.
     """
     try:
-        titles, texts = zip(*made_once("wiki", ("gensim",), __file__, make), strict=True)
+        titles, texts = zip(*made_once("wiki", ("gensim",), (__file__, segmentation.__file__), make), strict=True)
     except PackageNotFoundError as error:
         raise DataError("wiki is a part of gensim, which is not installed: run make env") from error
     return Texts(texts, titles, "wiki")

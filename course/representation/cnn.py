@@ -1,7 +1,7 @@
 r"""A convolutional network maps an image to a vector: what it sees in one place it recognises in every place.
 
 :class:`Conv4` is the small network of the few-shot literature: four blocks of convolution, batch normalisation,
-max-pooling and ReLU, then a linear head.
+max-pooling and ReLU, then a linear head. A deeper one is :class:`course.representation.resnet.ResNet12`.
 
 Sources: Vinyals et al., *Matching networks for one shot learning* (2016) for the blocks; Finn, Abbeel and Levine,
 *Model-agnostic meta-learning* (2017), section 5.2, for the sizes (on Omniglot
@@ -33,19 +33,20 @@ class ChannelsLast(nn.Module):
         return rows.unflatten(2, (width, channels)).permute(0, 3, 1, 2)
 
 
-def block(channels: int, filters: int) -> nn.Sequential:
-    r"""Convolution 3 × 3, batch normalisation, max-pooling 2 × 2, ReLU.
+def block(channels: int, filters: int, *, averages: bool = False) -> nn.Sequential:
+    r"""Convolution 3 × 3, batch normalisation, max-pooling 2 × 2, ReLU: :eq:`cnn-block`.
 
     Images ``[n, channels, h, w]`` become ``[n, filters, h // 2, w // 2]``.
 
     The papers apply ReLU before the pooling. ReLU is monotone, so :math:`\max_i \mathrm{relu}(x_i) =
     \mathrm{relu}(\max_i x_i)`: the order changes no value, and pooling first leaves ReLU a quarter of the work.
-    The convolution has no bias because the normalisation would subtract it again. Normalisation always uses the
-    statistics of the batch at hand: running averages would mix the tasks.
+    The convolution has no bias because the normalisation would subtract it again. Normalisation uses the statistics
+    of the batch at hand: running averages would mix the tasks of a meta-learner. With ``averages`` it keeps some for
+    evaluation mode, so that there the result for an image does not depend on the others in the batch.
     """
     return nn.Sequential(
         nn.Conv2d(channels, filters, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(filters, track_running_stats=False),
+        nn.BatchNorm2d(filters, track_running_stats=averages),
         nn.MaxPool2d(2),
         nn.ReLU(),
     )
@@ -61,6 +62,7 @@ class Conv4(nn.Sequential):
         channels: channels of the images: 1 for drawings, 3 for colour.
         filters: filters of each convolution; 64 in the paper.
         size: side of the square images in pixels, at least 16.
+        averages: of the normalisation, for evaluation mode, as in :func:`block`.
         generator: source of the random initial weights; ``None`` is torch's global one.
 
     Raises:
@@ -80,6 +82,7 @@ class Conv4(nn.Sequential):
         filters: int = 64,
         size: int = 28,
         *,
+        averages: bool = False,
         generator: torch.Generator | None = None,
     ):
         side = size // 16
@@ -88,10 +91,10 @@ class Conv4(nn.Sequential):
         super().__init__()
         with torch.random.fork_rng(devices=[], enabled=generator is not None):  # the layers draw weights of their own
             self.layout = ChannelsLast()
-            self.block1 = block(channels, filters)
-            self.block2 = block(filters, filters)
-            self.block3 = block(filters, filters)
-            self.block4 = block(filters, filters)
+            self.block1 = block(channels, filters, averages=averages)
+            self.block2 = block(filters, filters, averages=averages)
+            self.block3 = block(filters, filters, averages=averages)
+            self.block4 = block(filters, filters, averages=averages)
             self.flatten = nn.Flatten()
             self.head = nn.Linear(filters * side * side, n_way)
         initialise(self, generator)

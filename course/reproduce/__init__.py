@@ -27,6 +27,11 @@ RECIPES = {
         (),
         "how to hide tokens from a small BERT, and where it begins, on docstrings (after Devlin et al., 2019)",
     ),
+    "glyphs-examples": Listed(
+        "course.reproduce.glyphs_examples:GlyphsExamples",
+        (),
+        "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

@@ -152,6 +152,15 @@ def test_a_block_keeps_no_averages_and_ignores_the_mode():
     torch.testing.assert_close(layers.eval()(x), training)
 
 
+def test_with_averages_evaluation_mode_uses_them_and_training_mode_is_as_before():
+    own, plain = (Conv4(5, filters=3, averages=kept, generator=generator()).double() for kept in (True, False))
+    x = images(4, 1, 28, 28)
+    torch.testing.assert_close(own(x), plain(x))
+    own.eval()
+    torch.testing.assert_close(own(x)[1:2], own(x[1:2]))
+    assert not torch.allclose(own(x), plain(x))
+
+
 @pytest.mark.gpu
 def test_a_gpu_computes_the_same():
     model, x = Conv4(5, filters=4, generator=generator()).double(), images(4, 1, 28, 28)

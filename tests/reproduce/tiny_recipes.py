@@ -19,6 +19,7 @@ from course import data
 from course.data import LabelledSet, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import recipe_class, runner
+from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
@@ -34,6 +35,8 @@ OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, s
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
+LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
+EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
@@ -89,6 +92,7 @@ def install(patch=setattr) -> None:
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
     patch(ProseBertConfig, "quick", lambda: PROSE)
+    patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step

@@ -1,0 +1,81 @@
+"""Any characters in any number of renderings: faces, turns and shears drawn at random, for learning from few or many.
+
+`glyphs` has 20 images of each of many characters. Here a few characters have as many images as an experiment asks for,
+and the typefaces of training, validation and test can be different ones.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from course.arguments import require_whole
+from course.data.glyphs import affine_maps, drawings, faces, one_thread, warped
+from course.data.sets import DataError, LabelledSet
+
+FACES = {  # positions in the list of all twelve faces: every split has each of the three families, in other styles
+    "train": (0, 1, 6, 7, 8, 11),
+    "validation": (2, 5, 10),
+    "test": (3, 4, 9),
+}
+
+
+def render(
+    characters: Sequence[str], examples: int, split: str | None = None, *, seed: int = 0, strength: float = 1.0
+) -> LabelledSet:
+    """Draw each character so often, each time in a random face, turned, sheared, scaled and shifted at random.
+
+    Args:
+        characters: single characters, the classes; all must be in matplotlib's DejaVu typefaces.
+        examples: images of each.
+        split: ``train``, ``validation`` or ``test`` decide the faces, which no two splits share; ``None`` takes all.
+        seed: of the draws; two splits with one seed draw alike.
+        strength: 1 as in `glyphs`; 0 neither turns, shears, scales nor shifts.
+
+    Returns:
+        Images ``uint8 [characters · examples, 1, 28, 28]``, 255 for full ink, in the order of the characters.
+
+    Raises:
+        DataError: if a face lacks a character.
+        ValueError: if there is no such split, two classes are one, or a number is out of its range.
+
+    Example:
+        >>> render("AB", 3, split="train")
+        LabelledSet('A, B (train)', x=[6, 1, 28, 28] uint8, 2 classes)
+    """
+    require_whole("examples", examples)
+    if split not in (None, *FACES):
+        raise ValueError(f"the faces are dealt to {', '.join(FACES)}, not to {split!r}; None takes all")
+    text = list(characters)
+    if not text or len(set(text)) < len(text) or any(len(each) != 1 for each in text):
+        raise ValueError(f"characters must be single ones, each of them once, got {characters!r}")
+    if not 0 <= strength <= 2:
+        raise ValueError(f"strength must be from 0 to 2, got {strength!r}: 1 is as in glyphs")
+    files = [path for family in faces() for path in family]
+    files = [files[position] for position in (FACES[split] if split else range(len(files)))]
+    for file in files:
+        require_in(file, text)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.stack([drawings(file, text) for file in files], 1)  # [characters, faces, 56, 56]
+    face = torch.randint(len(files), (len(text), examples), generator=generator)
+    maps = affine_maps((len(text), examples), generator, strength)
+    with one_thread():
+        images = [warped(of[face[row]], maps[row]) for row, of in enumerate(drawn)]
+    named = ", ".join(text) if len(text) <= 10 else f"{len(text)} characters"
+    return LabelledSet(
+        x=torch.cat(images).unsqueeze(1),
+        y=torch.arange(len(text)).repeat_interleave(examples),
+        classes=tuple(text),
+        groups=tuple(text),
+        name=f"{named} ({split})" if split else named,
+        full=255,
+    )
+
+
+def require_in(file, text: Sequence[str]) -> None:
+    """Raise DataError if a face lacks a character, or has nothing to show for it."""
+    from matplotlib.ft2font import FT2Font
+
+    known = FT2Font(str(file)).get_charmap()
+    absent = [each for each in text if ord(each) not in known or each.isspace()]
+    if absent:
+        raise DataError(f"{file.stem} cannot draw {', '.join(map(repr, absent))}: choose other characters")

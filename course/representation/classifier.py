@@ -1,0 +1,76 @@
+"""Training a network to name what is on an image, and counting how often it is right."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course.data import Batches
+from course.history import History
+from course.representation.shifts import moved_at_random
+from course.runtime import step_generator
+from course.training import fit
+
+AT_ONCE = 500  # images, which bounds the memory of a forward pass
+
+
+def train_classifier(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    rate: float,
+    batch_size: int = 64,
+    move: int = 0,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise the cross-entropy with Adam, whose rate falls to 0 along half a wave of the cosine.
+
+    Args:
+        model: images to scores ``[n, classes]``; trained in place, and left in evaluation mode.
+        images: ``[n, channels, height, width]``.
+        labels: class numbers, ``int64 [n]``.
+        steps, rate: number of steps, and the rate of the first.
+        batch_size: images a step; of fewer images all are taken.
+        move: each image of a batch is moved by up to so many pixels at random.
+        seed: of the batches and the moves.
+        options: further ones of :func:`course.training.fit`, such as ``validate``.
+
+    Returns:
+        The losses of the training.
+
+    Example:
+        >>> model, images = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), torch.eye(2).repeat(5, 8).view(10, 1, 4, 4)
+        >>> labels = torch.arange(2).repeat(5)
+        >>> history = train_classifier(model, images, labels, steps=20, rate=0.1)
+        >>> len(history.train_loss), accuracy(model, images, labels)
+        (20, 1.0)
+    """
+    batches = Batches(len(images), min(batch_size, len(images)), seed=seed, device=images.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    def loss(step: int) -> Tensor:
+        chosen = batches[step]
+        x = images[chosen]
+        if move:
+            x = moved_at_random(x, move, step_generator(seed, step))
+        return F.cross_entropy(model(x), labels[chosen])
+
+    history = fit(model.train(), loss, optimizer, steps=steps, scheduler=schedule, **options)
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def scores_of(model: nn.Module, images: Tensor) -> Tensor:
+    """What a model says of many images, some at a time: ``[n, classes]``."""
+    return torch.cat([model(part) for part in images.split(AT_ONCE)])
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share of the images that get the highest score for their class."""
+    return (scores_of(model, images).argmax(1) == labels).double().mean().item()

@@ -1,0 +1,154 @@
+"""Recipe ``glyphs-examples``: how many examples a class does a classifier need, with and without convolution?
+
+Twenty letters in faces, turns, shears and sizes drawn at random; the faces of training, validation and test are
+different ones. Every method that has something to choose tries three values of it, and is judged once, with the
+one that was best in validation. Each seed draws its own training, validation and test images and first weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course import runtime
+from course.data import LabelledSet
+from course.data.renderings import render
+from course.representation.classifier import accuracy, train_classifier
+from course.representation.cnn import Conv4, initialise
+from course.representation.shifts import BlurPool
+from course.reproduce.runner import Recipe
+
+NEIGHBOUR, FEATURES = "nearest neighbour", "untrained CNN, nearest neighbour"
+MLP, MOVED, CNN = "MLP", "MLP, moved images", "CNN"
+MINUS = {f"{CNN} minus {other}": other for other in (NEIGHBOUR, MLP, MOVED)}
+BLURS = (1, 5, 9)  # taps of the binomial kernel before a nearest neighbour is sought
+RATES = {MLP: (1e-3, 3e-3, 1e-2), MOVED: (1e-3, 3e-3, 1e-2), CNN: (3e-3, 1e-2, 3e-2)}
+MOVE = 2  # pixels
+
+
+@dataclass(frozen=True)
+class GlyphsExamplesConfig:
+    """What is trained, on how much.
+
+    Attributes:
+        letters: the classes.
+        filters, hidden: of Conv4, and the width of the MLP's hidden layer.
+        steps, batch_size: of each training.
+        validation, test: images of each letter.
+        seeds: each draws images, weights and batches of its own.
+    """
+
+    letters: str = "ABDEFGHKMNRSTUabdegh"
+    filters: int = 64
+    hidden: int = 512
+    steps: int = 1_000
+    batch_size: int = 64
+    validation: int = 50
+    test: int = 200
+    seeds: tuple[int, ...] = tuple(range(10))
+
+    @classmethod
+    def quick(cls) -> "GlyphsExamplesConfig":
+        """Five seeds of small networks: some minutes."""
+        return cls(filters=16, hidden=128, steps=200, validation=20, test=50, seeds=(0, 1, 2, 3, 4))
+
+    @classmethod
+    def full(cls) -> "GlyphsExamplesConfig":
+        """Ten seeds of networks of the papers' width: hours on a CPU, minutes on a GPU."""
+        return cls()
+
+
+class GlyphsExamples(Recipe):
+    """Nearest neighbour, MLP and CNN at 1 to 100 examples a class, and paired differences."""
+
+    name = "glyphs-examples"
+    presets = GlyphsExamplesConfig
+    settings = ("1 a class", "3 a class", "10 a class", "30 a class", "100 a class")
+    methods = (NEIGHBOUR, FEATURES, MLP, MOVED, CNN, *MINUS)
+    units: ClassVar = {"accuracy": "%"}
+
+    def load(self) -> None:
+        """Nothing is read: the letters are drawn for each seed. What two rows share is computed once."""
+        self.letters = cache(self.letters)
+        self.judged = cache(self.judged)
+
+    def letters(self, split: str, examples: int, seed: int) -> LabelledSet:
+        """The images of a seed; no two splits and no two seeds draw alike."""
+        number = 3 * seed + ("train", "validation", "test").index(split)
+        return render(self.config.letters, examples, split, seed=number).to(self.device)
+
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
+        """The accuracy of one method, or the difference of two on the same images."""
+        examples = int(setting.split()[0])
+        if method in MINUS:
+            found = self.judged(seed, examples, CNN) - self.judged(seed, examples, MINUS[method])
+        else:
+            found = self.judged(seed, examples, method)
+        return {"accuracy": 100 * found}
+
+    def judged(self, seed: int, examples: int, method: str) -> float:
+        """Test accuracy of the best of three in validation; the first of those that are equally good."""
+        train = self.letters("train", examples, seed)
+        validation, test = (
+            self.letters(split, count, seed)
+            for split, count in (("validation", self.config.validation), ("test", self.config.test))
+        )
+        trials = self.trials(seed, train, method)
+        right = [accuracy(classify, validation.examples(), validation.y) for classify in trials]
+        return accuracy(trials[right.index(max(right))], test.examples(), test.y)
+
+    def trials(self, seed: int, train: LabelledSet, method: str) -> list[nn.Module]:
+        """Three classifiers."""
+        if method in (NEIGHBOUR, FEATURES):
+            encode = nn.Flatten() if method == NEIGHBOUR else self.network(seed, CNN).eval().embed
+            return [NearestNeighbour(Blurred(taps, encode).to(self.device), train) for taps in BLURS]
+        return [self.trained(seed, train, method, rate) for rate in RATES[method]]
+
+    def network(self, seed: int, method: str) -> nn.Module:
+        """An untrained network."""
+        config, generator, classes = self.config, runtime.generator(seed), len(self.config.letters)
+        if method == CNN:
+            return Conv4(classes, filters=config.filters, averages=True, generator=generator).to(self.device)
+        model = nn.Sequential(
+            nn.Flatten(), nn.Linear(28 * 28, config.hidden), nn.ReLU(), nn.Linear(config.hidden, classes)
+        )
+        initialise(model, generator)
+        return model.to(self.device)
+
+    def trained(self, seed: int, train: LabelledSet, method: str, rate: float) -> nn.Module:
+        """A trained network, in evaluation mode."""
+        config, model = self.config, self.network(seed, method)
+        options = {"steps": config.steps, "batch_size": config.batch_size, "move": MOVE * (method == MOVED)}
+        train_classifier(model, train.examples(), train.y, rate=rate, seed=seed, **options)
+        return model
+
+
+class Blurred(nn.Module):
+    """Blur images, then encode them as vectors: a blur makes pixels indifferent to small moves."""
+
+    def __init__(self, taps: int, encode: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.blur, self.encode = BlurPool(taps, stride=1), encode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encode(self.blur(x))
+
+
+class NearestNeighbour(nn.Module):
+    """Scores of classes: minus the distance to the nearest example of each, between encoded images."""
+
+    def __init__(self, encode: nn.Module, train: LabelledSet):
+        super().__init__()
+        self.encode = encode
+        with torch.no_grad():
+            self.register_buffer("known", encode(train.examples()))
+        self.register_buffer("members", F.one_hot(train.y).bool())  # [examples, classes]
+
+    def forward(self, x: Tensor) -> Tensor:
+        distances = torch.cdist(self.encode(x), self.known)
+        return -torch.stack([distances[:, own].amin(1) for own in self.members.T], 1)

@@ -1,0 +1,75 @@
+"""The recipe glyphs-examples: who sees which images, how the best of three is chosen, and the differences."""
+
+from dataclasses import replace
+
+import pytest
+import tiny_recipes
+import torch
+from torch import nn
+
+from course.representation.classifier import accuracy
+from course.reproduce import glyphs_examples
+from course.reproduce.glyphs_examples import CNN, FEATURES, MINUS, NEIGHBOUR, GlyphsExamples, NearestNeighbour
+
+
+def recipe(**options):
+    made = GlyphsExamples(replace(tiny_recipes.EXAMPLES, **options), torch.device("cpu"))
+    made.load()
+    return made
+
+
+def test_no_two_splits_and_no_two_seeds_draw_alike():
+    made = recipe()
+    drawn = [made.letters(split, 3, seed).x for split in ("train", "validation", "test") for seed in (0, 1)]
+    for number, x in enumerate(drawn):
+        assert not any(torch.equal(x, other) for other in drawn[:number])
+
+
+def test_the_best_in_validation_is_judged_by_the_test(monkeypatch):
+    made = recipe()
+    class_of = {"validation": (0.2, 0.9, 0.9), "test": (0.5, 0.6, 0.7)}
+    trials = [nn.Identity() for _ in range(3)]
+    monkeypatch.setattr(made, "trials", lambda *_: trials)
+    sizes = {2 * made.config.validation: "validation", 2 * made.config.test: "test"}
+
+    def accuracy(model, images, labels):
+        return class_of[sizes[len(images)]][trials.index(model)]
+
+    monkeypatch.setattr(glyphs_examples, "accuracy", accuracy)
+    assert made.judged(0, 1, CNN) == 0.6  # the earlier of two that are equally good
+
+
+def test_a_difference_is_that_of_the_same_images():
+    made = recipe()
+    found = {name: made.measure(0, "3 a class", name, None)["accuracy"] for name in (CNN, *MINUS, *MINUS.values())}
+    for name, other in MINUS.items():
+        assert found[name] == pytest.approx(found[CNN] - found[other])
+
+
+@pytest.mark.parametrize("method", [NEIGHBOUR, FEATURES])
+def test_a_nearest_neighbour_knows_what_it_has_seen(method):
+    made = recipe(filters=16)
+    train = made.letters("train", 4, 0)
+    for classify in made.trials(0, train, method):
+        right = classify(train.examples()).argmax(1) == train.y
+        assert right.all()
+
+
+def test_the_score_of_a_class_is_minus_the_distance_to_its_nearest_example():
+    made = recipe()
+    train, test = made.letters("train", 4, 0), made.letters("test", 3, 0)
+    found = NearestNeighbour(nn.Flatten(), train)(test.examples())
+    for row, image in zip(found, test.examples(), strict=True):
+        for number, score in enumerate(row):
+            own = train.examples()[train.y == number]
+            nearest = min((image - other).square().sum().sqrt() for other in own)
+            torch.testing.assert_close(-score, nearest, rtol=1e-4, atol=1e-3)
+
+
+def test_a_trained_network_beats_itself_untrained():
+    made = recipe(filters=8, steps=40, letters="ABD")
+    train, test = made.letters("train", 20, 0), made.letters("test", 20, 0)
+    found = [accuracy(net, test.examples(), test.y) for net in (
+        made.network(0, CNN).eval(), made.trained(0, train, CNN, 1e-2))]  # fmt: skip
+    assert found[0] < 0.6
+    assert found[1] > 0.85
