@@ -1,4 +1,4 @@
-r"""A network learns to name the classes of images: from their labels, and, if there is one, from a teacher.
+r"""Distillation: a network learns from the scores of a teacher, and not from the labels alone.
 
 A teacher's scores say more than a label: which other classes an image resembles. A transformer that knows nothing of
 images can inherit such knowledge from a convolutional network, which has it built in.
@@ -7,14 +7,11 @@ Sources: Hinton, Vinyals and Dean, *Distilling the knowledge in a neural network
 data-efficient image transformers & distillation through attention* (2021).
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from course.data import Batches
-from course.history import History
-from course.representation.transformer import warmed_up_adamw
-from course.training import fit
 
 
 def distillation_loss(scores: Tensor, labels: Tensor, taught: Tensor, share: float, temperature: float) -> Tensor:
@@ -42,46 +39,20 @@ def distillation_loss(scores: Tensor, labels: Tensor, taught: Tensor, share: flo
     return (1 - share) * F.cross_entropy(scores, labels) + share * temperature**2 * divergence
 
 
-def train_classifier(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    steps: int,
-    rate: float,
-    batch_size: int = 64,
-    seed: int = 0,
-    teacher: nn.Module | None = None,
-    share: float = 0.7,
-    temperature: float = 3.0,
-    **options,
-) -> History:
-    """Train in place with :func:`~course.representation.transformer.warmed_up_adamw`.
+def taught_by(teacher: nn.Module, share: float = 0.7, temperature: float = 3.0) -> Callable[..., Tensor]:
+    """The loss of a student of ``teacher``, for :func:`course.representation.classifier.train_classifier`.
 
     Args:
-        model: images to scores.
-        x: images as floats, ``[n, channels, height, width]``, on the model's device.
-        y: their classes, ``int64 [n]``.
-        steps, rate, batch_size, seed: of the training; the seed draws the batches.
-        teacher: another map from images to scores; it reads each batch, and is not trained.
-        share, temperature: as in :func:`distillation_loss`; of no use without a teacher.
-        options: further ones of :func:`course.training.fit`.
-    """
-    batches = Batches(len(x), min(batch_size, len(x)), seed=seed, device=x.device)
-    optimizer, scheduler = warmed_up_adamw(model, steps, rate)
+        teacher: images to scores; it reads every batch, and is not trained.
+        share, temperature: as in :func:`distillation_loss`.
 
-    def closure(step: int) -> Tensor:
-        images, labels = x[batches[step]], y[batches[step]]
-        if teacher is None:
-            return F.cross_entropy(model(images), labels)
+    Returns:
+        A function of the student's scores, the images and their labels.
+    """
+
+    def loss(scores: Tensor, images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
             taught = teacher(images)
-        return distillation_loss(model(images), labels, taught, share, temperature)
+        return distillation_loss(scores, labels, taught, share, temperature)
 
-    return fit(model, closure, optimizer, steps=steps, scheduler=scheduler, **options)
-
-
-@torch.no_grad()
-def predictions(model: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
-    """The class with the highest score of each image, ``int64 [n]``; so many images are read at once."""
-    return torch.cat([model(some).argmax(1) for some in x.split(batch_size)])
+    return loss

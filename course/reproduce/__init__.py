@@ -32,6 +32,11 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "glyphs-vit": Listed(
+        "course.reproduce.glyphs_vit:GlyphsViT",
+        (),
+        "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),
