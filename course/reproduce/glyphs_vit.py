@@ -180,4 +180,9 @@ def size_of(setting: str) -> int:
 
 def nearest(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
     """Scores of the nearest neighbour in pixels: 1 for its class, 0 for all others."""
-    return lambda images: nn.functional.one_hot(y[torch.cdist(images.flatten(1), x.flatten(1)).argmin(1)])
+
+    def scores(images: Tensor) -> Tensor:
+        neighbour = torch.cdist(images.flatten(1), x.flatten(1)).argmin(1)
+        return nn.functional.one_hot(y[neighbour], len(CHARACTERS))
+
+    return scores
