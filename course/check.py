@@ -76,7 +76,7 @@ def data() -> Iterator[Finding]:
     if not folder:
         yield Finding("-", "data", "COURSE_DATA is not set: embedded sets and the cache, see `course data list`")
         return
-    found = [name for name in REGISTRY if own_folder(name) is not None]
+    found = [name for name, known in REGISTRY.items() if known.kind == "real" and own_folder(name) is not None]
     yield Finding("OK", "data", f"{folder} holds {', '.join(found) or 'none of the sets that the course knows'}")
 
 

@@ -77,3 +77,10 @@ def test_check_fails_on_a_data_folder_that_is_absent(monkeypatch, tmp_path, caps
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "absent"))
     assert cli.main(["check"]) == 1
     assert "absent" in capsys.readouterr().out
+
+
+def test_check_names_the_real_sets_that_the_data_folder_holds(monkeypatch, tmp_path):
+    for name in ("emoji", "omniglot", "holiday"):  # `emoji` is embedded; a folder of this name may hold `noto_emoji`
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    assert [finding.detail for finding in check.data()] == [f"{tmp_path} holds omniglot, noto_emoji"]

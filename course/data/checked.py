@@ -5,10 +5,13 @@ A changed letter in a text cannot be told from the text, as a damaged picture ca
 
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackagePath, distribution, version
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from filelock import FileLock
 
@@ -16,6 +19,9 @@ from course.data.location import LOCK, cache_folder, locate
 from course.data.registry import entry
 from course.data.sets import Damaged, DataError
 from course.files import write_whole
+
+# What a damaged zip file makes zipfile raise; RuntimeError: a flag that says `encrypted`.
+BROKEN_ZIP = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, BadZipFile)
 
 
 def owners_files(name: str) -> dict[str, bytes]:
@@ -39,6 +45,27 @@ def checked(path: Path, md5: str) -> bytes:
     if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
         raise Damaged(f"{path} ({len(content):,} bytes) has the MD5 checksum {found}, its owner's file has {md5}")
     return content
+
+
+def files_in(path: Path, pattern: re.Pattern[str]) -> dict[str, bytes]:
+    """What the files hold whose names match, in a zip file, or in the folder that it unpacks to.
+
+    Names are those in the zip file, such as ``bli_datasets/en-de/yacle.test.freq.2k.en-de.tsv``, so those in a folder
+    begin with the folder's own name.
+
+    Raises:
+        Damaged: if there is neither, or the zip file is damaged.
+    """
+    if path.is_dir():
+        files = {file.relative_to(path.parent).as_posix(): file for file in path.rglob("*") if file.is_file()}
+        return {name: file.read_bytes() for name, file in files.items() if pattern.fullmatch(name)}
+    if not path.exists():
+        raise Damaged(f"{path} is missing")
+    try:
+        with ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if pattern.fullmatch(name)}
+    except BROKEN_ZIP as error:
+        raise Damaged(f"{path} is damaged or cut short ({error})") from error
 
 
 def made_once(name: str, packages: tuple[str, ...], sources: Sequence[str], make: Callable[[], object]) -> object:

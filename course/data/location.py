@@ -11,10 +11,11 @@ from course.data.sets import Damaged, DataError
 
 LOCK = ".lock"  # beside the files in the cache; it stays there after a fetch
 PART = ".part"  # the suffix of a download that is not complete
+ALSO = {"noto_emoji": "emoji"}  # another name that the folder of a set in $COURSE_DATA may have
 
 
 def own_folder(name: str) -> Path | None:
-    """``$COURSE_DATA/<name>`` if it is there.
+    """``$COURSE_DATA/<name>``, or under the other name that it may have, if it is there.
 
     Raises:
         DataError: if COURSE_DATA is set to something that is not a folder.
@@ -25,7 +26,7 @@ def own_folder(name: str) -> Path | None:
     folder = Path(value).expanduser()
     if not folder.is_dir():
         raise DataError(f"COURSE_DATA={value} is not a folder: correct or unset it")
-    return folder / name if (folder / name).is_dir() else None
+    return next((folder / own for own in (name, ALSO.get(name, name)) if (folder / own).is_dir()), None)
 
 
 def cache_folder(name: str) -> Path:

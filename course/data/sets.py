@@ -1,5 +1,6 @@
 """What a data set is once it is loaded: tensors of examples, what belongs to each, and how an example is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -112,6 +113,24 @@ class LabelledSet(OnDevice):
     def select(self, chosen: Tensor) -> Self:
         """The set of the ``chosen`` examples, whole numbers or a mask ``bool [n]``; classes keep their numbers."""
         return replace(self, **{name: tensor[chosen] for name, tensor in self.tensors().items()})
+
+    def of_classes(self, names: Sequence[str]) -> Self:
+        """The examples of some classes, which get the numbers from 0 on in the order of ``names``.
+
+        Raises:
+            ValueError: if there is no such class, or one is named twice.
+        """
+        if absent := [name for name in names if name not in self.classes]:
+            raise ValueError(f"{self.name} has no class {absent[0]!r}; there are: {', '.join(self.classes)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.name}: a class is named twice: {', '.join(names)}")
+        labels = [self.classes.index(name) for name in names]
+        number = torch.full((len(self.classes),), -1, device=self.y.device)
+        number[labels] = torch.arange(len(labels), device=self.y.device)
+        part = self.select(number[self.y] >= 0)
+        return replace(
+            part, y=number[part.y], classes=tuple(names), groups=tuple(self.groups[label] for label in labels)
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

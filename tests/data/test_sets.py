@@ -137,3 +137,21 @@ def test_arrays_and_texts_are_refused_with_what_to_do():
         replace(PAIRS, y=[1, 2])
     with pytest.raises(TypeError, match=r"from a LabelledSet, got LabelledTexts; texts have \.encoded"):
         EpisodeSampler(TEXTS, 2, 1, 1)
+
+
+def test_some_classes_are_numbered_anew_in_the_order_given():
+    y = torch.tensor([2, 0, 1, 2, 1])
+    data = LabelledSet(torch.arange(5), y, ("a", "b", "c"), ("A", "A", "C"), "letters")
+    part = data.of_classes(["c", "a"])
+    assert (part.x.tolist(), part.y.tolist(), part.classes, part.groups) == (
+        [0, 1, 3],
+        [0, 1, 0],
+        ("c", "a"),
+        ("C", "A"),
+    )
+    sounds = SOUNDS.of_classes([SOUNDS.classes[1]])
+    assert type(sounds) is type(SOUNDS) and torch.equal(sounds.lengths, SOUNDS.lengths[SOUNDS.y == 1])
+    with pytest.raises(ValueError, match="letters has no class 'd'; there are: a, b, c"):
+        data.of_classes(["a", "d"])
+    with pytest.raises(ValueError, match="letters: a class is named twice: a, a"):
+        data.of_classes(["a", "a"])

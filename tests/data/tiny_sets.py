@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import zipfile
 from dataclasses import dataclass
 from functools import cache
@@ -157,5 +158,47 @@ def xling_eval() -> Tiny:
     return Tiny({"bli_datasets.zip": archive(files)}, {"DICTIONARIES": (2, digest)})
 
 
-SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval)
+# A frog (test), a snake (validation), a banana (train), a farmer, who is a person (train), a joiner and an ear of
+# rice (test); and a flag, which belongs to no group.
+NOTO = {"🐸": "1f438", "🐍": "1f40d", "🍌": "1f34c", "🧑\u200d🌾": "1f9d1_200d_1f33e", "🏁": "1f3c1"}
+
+
+@cache
+def noto_pictures() -> dict[str, Image.Image]:
+    """File name to picture, in each of the modes that Noto's files have."""
+    random = np.random.default_rng(0)
+    rgba = Image.fromarray(random.integers(0, 256, (72, 72, 4), dtype=np.uint8))
+    palette = Image.new("P", (72, 72))
+    palette.putdata(random.integers(0, 3, 72 * 72).tolist())
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.info["transparency"] = bytes([255, 128, 0])
+    pictures = [rgba, palette, rgba.convert("LA"), rgba.rotate(90), rgba]
+    return dict(zip((f"png72/emoji_u{points}.png" for points in NOTO.values()), pictures, strict=True))
+
+
+def as_png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def annotations(language: str, signs: tuple[str, ...] = tuple(NOTO)) -> str:
+    """A file of CLDR: names and keywords of the signs in a language."""
+    of = {sign: {"default": [f"{language} word", sign], "tts": [f"{language} {NOTO[sign]}"]} for sign in signs}
+    return json.dumps({"annotations": {"identity": {"language": language}, "annotations": of}}, ensure_ascii=False)
+
+
+def noto_emoji() -> Tiny:
+    languages = (
+        "en", "ar", "de", "es", "fi", "fr", "hi", "id", "it", "ja", "ko", "pt", "ru", "sw", "tr", "uk", "ur", "zh",
+    )  # fmt: skip
+    texts = {f"cldr/annotations/{language}.json": annotations(language) for language in languages}
+    others = {"cldr/localenames/de/languages.json": "{}", "README": "x"}
+    digest = hashlib.sha256(b"".join(text.encode() + b"\0" for text in texts.values())).hexdigest()
+    pictures = {name: as_png(image) for name, image in noto_pictures().items()}
+    files = {"cldr_18langs.zip": archive(texts | others), "noto_emoji_72px.zip": archive(pictures)}
+    return Tiny(files, {"NAMES": digest, "PICTURES": 4})
+
+
+SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji)
 TINY = {make.__name__: cache(make) for make in SETS}
