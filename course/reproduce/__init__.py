@@ -32,6 +32,11 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "emoji-vit": Listed(
+        "course.reproduce.emoji_vit:EmojiViT",
+        (),
+        "the group of an emoji by a CNN and by vision transformers, one choice changed at a time",
+    ),
     "glyphs-vit": Listed(
         "course.reproduce.glyphs_vit:GlyphsViT",
         (),

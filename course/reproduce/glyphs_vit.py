@@ -132,7 +132,7 @@ class GlyphsViT(Recipe):
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """Train one method with the rate that was chosen for it, and test it."""
         if method == PIXELS:
-            model = nearest(*self.training_set(setting, method, seed))
+            model = nearest(*self.training_set(setting, method, seed), len(CHARACTERS))
         elif method in (CNN_UNTRAINED, VIT_UNTRAINED):
             model = self.config.network(NETWORKS[method], seed).to(self.device).eval()
         else:
@@ -178,11 +178,11 @@ def size_of(setting: str) -> int:
     return int(setting.split()[0])
 
 
-def nearest(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
+def nearest(x: Tensor, y: Tensor, classes: int) -> Callable[[Tensor], Tensor]:
     """Scores of the nearest neighbour in pixels: 1 for its class, 0 for all others."""
 
     def scores(images: Tensor) -> Tensor:
         neighbour = torch.cdist(images.flatten(1), x.flatten(1)).argmin(1)
-        return nn.functional.one_hot(y[neighbour], len(CHARACTERS))
+        return nn.functional.one_hot(y[neighbour], classes)
 
     return scores
