@@ -5,6 +5,8 @@ painting hidden patches first help? The rate of each method is one of three, the
 seed of its own; then every seed draws weights and batches.
 """
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,7 @@ from course.representation.cnn import Conv4
 from course.representation.masked_autoencoder import MaskedAutoencoder, train_autoencoder
 from course.representation.vit import VisionTransformer, ViTConfig
 from course.reproduce.glyphs_vit import SELECTION_SEED, nearest
-from course.reproduce.runner import Recipe
+from course.reproduce.runner import Recipe, saved_in
 
 ACCURACY = "accuracy"
 MAJORITY, PIXELS, LINEAR, CNN = "the largest group", "nearest neighbour in pixels", "linear in pixels", "CNN"
@@ -108,10 +110,10 @@ class EmojiViT(Recipe):
         elif method == UNTRAINED:
             model = self.network(method, seed).eval()
         else:
-            model = self.trained(method, self.rate(method), seed)
+            model = self.trained(method, self.rate(method), seed, folder)
         return {ACCURACY: 100 * accuracy(model, test.examples(), test.y)}
 
-    def largest(self, y: Tensor):
+    def largest(self, y: Tensor) -> Callable[[Tensor], Tensor]:
         """Scores of a model that always names the largest group of the training set."""
         counts = torch.bincount(y, minlength=self.classes)
         return lambda images: counts.expand(len(images), -1)
@@ -127,8 +129,6 @@ class EmojiViT(Recipe):
             nn.init.zeros_(network[1].bias)
         else:
             network = VisionTransformer(config.vit(*VITS[method], self.classes), generator=generator)
-        if method == PAINTED:
-            network.load_state_dict(network.state_dict() | self.painter(seed))  # all but the head, which it has not
         return network.to(self.device)
 
     def painter(self, seed: int) -> dict[str, Tensor]:
@@ -137,12 +137,15 @@ class EmojiViT(Recipe):
         model = MaskedAutoencoder(config.vit("mean", "learned", 0), generator=runtime.generator(seed)).to(self.device)
         options = {"steps": config.painting_steps, "rate": config.painting_rate, "batch_size": config.batch_size}
         train_autoencoder(model, self.sets["train"].examples(), seed=seed, **options)
-        return model.encoder.state_dict()
+        return copy.deepcopy(model.encoder.state_dict())
 
-    def trained(self, method: str, rate: float, seed: int) -> nn.Module:
-        """A network after its training."""
+    def trained(self, method: str, rate: float, seed: int, folder: Path | None = None) -> nn.Module:
+        """A network after its training, its checkpoints in ``folder``."""
         model, train = self.network(method, seed), self.sets["train"]
+        if method == PAINTED:
+            model.load_state_dict(model.state_dict() | self.painter(seed))  # all but the head, which a painter has not
         options = {"steps": self.config.steps, "batch_size": self.config.batch_size, "seed": seed}
+        options |= {} if folder is None else saved_in(folder)
         train_classifier(model, train.examples(), train.y, rate=rate, **options)
         return model
 
