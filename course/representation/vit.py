@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from course.arguments import require_whole
-from course.representation.positions import interpolate_positions, rotary_angles_2d, sinusoidal_positions_2d
+from course.representation.positions import (
+    interpolate_positions,
+    require_four,
+    rotary_angles_2d,
+    sinusoidal_positions_2d,
+)
 from course.representation.transformer import Encoder, Trace, initialise
 
 POOLS = ("class", "mean")
@@ -130,6 +135,10 @@ class ViTConfig:
             raise ValueError(f"patches of {self.patch} pixels do not fill {self.size}: let size be a multiple of patch")
         if self.pooler and self.pool != "class":
             raise ValueError("the pooler reads the class token: leave it out, or set pool='class'")
+        if self.positions == "sinusoidal":
+            require_four(self.width, "width")
+        if self.positions == "rotary":
+            require_four(self.width // self.heads, "width / heads")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is a share from 0 to below 1, got {self.dropout}")
 

@@ -90,6 +90,13 @@ class EmojiViT(Recipe):
     presets = EmojiViTConfig
     methods = (MAJORITY, PIXELS, LINEAR, CNN, *VITS)
     units: ClassVar = {ACCURACY: "%"}
+    differences: ClassVar = {
+        f"{one} minus {other}": (one, other)
+        for one, other in (
+            (CNN, PIXELS), (CNN, MEAN), (MEAN, PIXELS), (CLASS_TOKEN, MEAN), (WAVES, MEAN), (ROTARY, MEAN),
+            (UNPLACED, MEAN), (PAINTED, MEAN),
+        )
+    }  # fmt: skip
 
     def load(self) -> None:
         """The pictures of all splits, on the device."""

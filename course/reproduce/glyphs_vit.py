@@ -111,6 +111,13 @@ class GlyphsViT(Recipe):
     methods = (PIXELS, LINEAR, CNN_UNTRAINED, CNN, VIT_UNTRAINED, VIT, UNPLACED, TAUGHT, CNN_SHUFFLED, VIT_SHUFFLED)
     settings = ("4 of a class", "16 of a class", "64 of a class", "256 of a class")
     units: ClassVar = {ACCURACY: "%", SHUFFLED: "%"}
+    differences: ClassVar = {
+        f"{one} minus {other}": (one, other)
+        for one, other in (
+            (CNN, VIT), (VIT, LINEAR), (VIT, PIXELS), (VIT, UNPLACED), (TAUGHT, VIT), (CNN_SHUFFLED, CNN),
+            (VIT_SHUFFLED, VIT),
+        )
+    }  # fmt: skip
 
     def load(self) -> None:
         """Nothing is read: pictures are drawn for each seed. What several rows share is computed once."""

@@ -167,10 +167,11 @@ def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone():
 @pytest.mark.parametrize(
     "wrong",
     [{"size": 10}, {"patch": 0}, {"pool": "max"}, {"positions": "absolute"}, {"classes": -1}, {"dropout": 1.0},
-     {"pool": "mean", "pooler": True}, {"width": 2.5}],
+     {"pool": "mean", "pooler": True}, {"width": 2.5}, {"positions": "rotary", "heads": 8},
+     {"positions": "sinusoidal", "width": 18, "heads": 3}],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"do not fill|whole number|choose one of|dropout|pooler"):
+    with pytest.raises(ValueError, match=r"do not fill|whole number|choose one of|dropout|pooler|multiple of 4"):
         replace(SMALL, **wrong)
 
 

@@ -48,7 +48,8 @@ def test_every_method_is_measured_with_every_seed(kind, tmp_path, monkeypatch):
     tiny_recipes.start(kind.name, tmp_path)
     result = load_result(kind.name, "quick", tmp_path)
     rows = [(m.setting, m.method, m.quantity) for m in result.metrics]
-    assert rows == [(s, m, q) for s in kind.settings for m in kind.methods for q in kind.units]
+    methods = (*kind.methods, *kind.differences)
+    assert rows == [(s, m, q) for s in kind.settings for m in methods for q in kind.units]
     assert {(m.n, m.over) for m in result.metrics} == {(2, "seeds")}
     if kind is GlyphsViT:
         for setting in kind.settings:

@@ -38,7 +38,7 @@ MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), r
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
-VIT = {"width": 8, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
+VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
 GLYPHS_VIT = replace(GlyphsViTConfig.quick(), patch=14, batch_size=8, validation=1, test=1, **VIT)
 EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_steps=2, **VIT)
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
