@@ -44,7 +44,6 @@ def emoji(monkeypatch):
 @pytest.mark.parametrize("kind", [GlyphsViT, EmojiViT])
 def test_every_method_is_measured_with_every_seed(kind, tmp_path, monkeypatch):
     tiny_recipes.install(monkeypatch.setattr)
-    monkeypatch.setattr(GlyphsViT, "settings", ("2 of a class", "64 of a class"))
     tiny_recipes.start(kind.name, tmp_path)
     result = load_result(kind.name, "quick", tmp_path)
     rows = [(m.setting, m.method, m.quantity) for m in result.metrics]

@@ -18,7 +18,7 @@ from accelerate import debug_launcher
 from course import data
 from course.data import LabelledSet, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import recipe_class, runner
+from course.reproduce import glyphs_vit, recipe_class, runner
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
@@ -110,6 +110,9 @@ def install(patch=setattr) -> None:
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(GlyphsViTConfig, "quick", lambda: GLYPHS_VIT)
+    for name, value in {"CHARACTERS": "AB", "MIDDLE": "2 of a class"}.items():
+        patch(glyphs_vit, name, value)
+    patch(glyphs_vit.GlyphsViT, "settings", ("1 of a class", "2 of a class"))
     patch(EmojiViTConfig, "quick", lambda: EMOJI_VIT)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
