@@ -1,4 +1,5 @@
-"""What a GPU gains: tasks batched against a loop over them, CCA against the CPU, episodes drawn where they are used.
+"""What a GPU gains: tasks batched against a loop, CCA and word vectors against a CPU,
+episodes drawn where they are used.
 
     python benchmarks/gpu.py --output book/results/bench-gpu.json
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 import cca
 import episodes
 import maml
+import word2vec
 from measure import command_line, in_turn, write
 
 EQUAL = 1e-9
@@ -100,6 +102,24 @@ def compare_draws(tasks: int, device, repeats: int) -> dict:
     return {"what": what, "peer": "CPU, then a copy"} | in_turn(own, peer, repeats, scale=1e3 / DRAWS)
 
 
+def compare_words(words: int, device, repeats: int) -> dict:
+    """Thousand words a second of a pass of SGNS on the device, and on the CPU."""
+    from course.representation.word2vec import SGNS
+
+    def train(where, corpus):
+        return SGNS(dimension=word2vec.DIMENSION, epochs=1, device=where).fit(corpus).vectors.matrix.cpu()
+
+    few, many = (word2vec.zipf_corpus(10_000, n) for n in (words // 25, words))
+    expected = train("cpu", few)
+    difference = ((train(device, few) - expected).norm() / expected.norm()).item()
+    if not difference <= 1e-2:  # float32, and the order of sums differs in every step
+        raise SystemExit(f"word vectors differ by {difference:.1e} of their length from the CPU's")
+    times = in_turn(ready(lambda: train(device, many), device), lambda: train("cpu", many), repeats)
+    speeds = {name: words / times[name] / 1000 for name in ("course_value", "peer_value")}
+    what = f"thousand words a second, SGNS, |V| = 10,000, one pass over {words:,} words"
+    return {"what": what, "peer": "CPU", "difference": difference} | times | speeds
+
+
 def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     """All rows of the table; ``goal`` is the least ratio."""
     import torch
@@ -109,7 +129,7 @@ def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     device = runtime.device(device)
     torch.set_num_threads(runtime.environment()["cores"] if device.type == "cuda" else 1)
     goal = {} if tiny else {"goal": 10}
-    tasks, waves, filters, n = (2, 3, 4, 2_000) if tiny else (32, 25, 64, 100_000)
+    tasks, waves, filters, n, words = (2, 3, 4, 2_000, 2_000) if tiny else (32, 25, 64, 100_000, 500_000)
     for steps, lr in ((1, 0.4), (5, 0.1)):
         model, textbook, episode, options = maml.images(tasks, filters)
         problem = model, textbook, episode, options | {"steps": steps, "lr": lr}
@@ -117,6 +137,7 @@ def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     yield compare_ways(f"sine waves, {waves} tasks, 5 steps", maml.waves(waves), device, repeats) | goal
     yield from compare_fits(n, device, repeats)
     yield compare_draws(tasks, device, repeats)
+    yield compare_words(words, device, repeats)
 
 
 if __name__ == "__main__":

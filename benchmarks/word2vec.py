@@ -95,27 +95,23 @@ def compare(repeats: int) -> list[dict]:
     ]
 
 
-def zipf_corpus(vocabulary: int):
+def zipf_corpus(vocabulary: int, words: int = ZIPF):
     """Words drawn with frequencies 1, 1/2, 1/3, ...: only the size of the vocabulary matters."""
     import torch
 
     from course.data import Corpus
 
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.multinomial(1 / torch.arange(1.0, vocabulary + 1), ZIPF, replacement=True, generator=generator)
-    return Corpus(tokens, torch.tensor([0, ZIPF]), tuple(map(str, range(vocabulary))), "Zipf")
+    tokens = torch.multinomial(1 / torch.arange(1.0, vocabulary + 1), words, replacement=True, generator=generator)
+    return Corpus(tokens, torch.tensor([0, words]), tuple(map(str, range(vocabulary))), "Zipf")
 
 
 def cost(what: str, vocabulary: int, model: str) -> float:
     """Thousand words a second, or the peak of memory above the start in MB."""
-    import torch
-
-    from course.data import Corpus
     from course.representation import word2vec
 
-    whole = zipf_corpus(vocabulary)
     n = ZIPF if model == "SGNS" else 20_000
-    part = Corpus(whole.tokens[:n], torch.tensor([0, n]), whole.vocabulary, "part")
+    part = zipf_corpus(vocabulary, n)
     before = peak()
     time = seconds(lambda: getattr(word2vec, model)(dimension=DIMENSION, epochs=1).fit(part))
     return n / time / 1000 if what == "speed" else (peak() - before) / 1e6

@@ -16,6 +16,7 @@ FLOORS = [
     {"crossmodal", "meta_learning"},
     {"representation"},
     {"training", "data", "checkpoints"},
+    {"player"},
     {"plotting", "moving"},
     {"runtime", "processes", "history", "metrics", "svg"},
     {"arguments", "files", "errors"},

@@ -116,4 +116,4 @@ def test_the_benchmark_runs_on_a_cpu_too_and_the_book_shows_it(monkeypatch, tmp_
     command = [sys.executable, "benchmarks/gpu.py", "--device", "cpu", "--tiny", "--repeats", "1", "--output", path]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     text = tables.benchmark_markdown("gpu", tmp_path)
-    assert text.count("loop, same device") == 3 and "these numbers mean nothing" in text
+    assert text.count("loop, same device") == 3 and "words a second" in text and "these numbers mean nothing" in text

@@ -48,7 +48,7 @@ def seconds(node: nodes.Node, path: str) -> float:
     if isinstance(node, nodes.literal_block):
         return LINE_OF_CODE * sum(bool(line.strip()) for line in node.astext().splitlines())
     if isinstance(node, nodes.raw):
-        return FIGURE * ('class="moving"' in node.astext())
+        return FIGURE * any(f'class="{shown}"' in node.astext() for shown in ("moving", "player"))
     own = FIGURE * isinstance(node, nodes.image) + QUESTION * isinstance(node, question)
     return own + sum(seconds(child, path) for child in node.children)
 

@@ -134,6 +134,12 @@ REGISTRY = {
             citation="OpenMoji, the open-source emoji and icon project; Unicode CLDR, as the package emoji has it",
         ),
         Entry(
+            name="voices", kind="embedded", splits=SPLITS, loader="course.data.speakers:load_voices",
+            title="vowels said by 24 simulated speakers in simulated emotions; no recordings",
+            licence="none needed: computed on your machine",
+            citation="after Peterson and Barney (1952), Klatt (1980), Juslin and Laukka (2003)",
+        ),
+        Entry(
             name="omniglot", kind="real", splits=SPLITS, loader="course.data.omniglot:load_omniglot",
             title="1,623 handwritten characters of 50 alphabets, each drawn by 20 people",
             licence="MIT (stated by its repository)", citation="Lake, Salakhutdinov and Tenenbaum (2015)",
@@ -226,6 +232,18 @@ REGISTRY = {
             source="the pictures png/72 of https://github.com/googlefonts/noto-emoji and cldr-annotations-full of "
             "https://github.com/unicode-org/cldr-json",
         ),
+        Entry(
+            name="fsdd", kind="real", splits=SPLITS, loader="course.data.recordings:load_fsdd",
+            title="3,000 recordings of spoken English digits by six speakers",
+            licence="CC BY-SA 4.0 (stated by its repository)", citation="Jackson et al. (2016 and later)",
+            source="the folder recordings of https://github.com/Jakobovski/free-spoken-digit-dataset",
+        ),
+        Entry(
+            name="ravdess", kind="real", splits=SPLITS, loader="course.data.recordings:load_ravdess",
+            title="two sentences in eight acted emotions by 24 actors, 720 recordings",
+            licence="CC BY-NC-SA 4.0 (stated by its owners)", citation="Livingstone and Russo (2018)",
+            source="Audio_Speech_Actors_01-24.zip of https://zenodo.org/records/1188976",
+        ),
     )
 }  # fmt: skip
 
@@ -250,9 +268,9 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
         options: what the set's own loader takes, such as ``rotations=True`` for ``omniglot``.
 
     Returns:
-        Pictures as a :class:`~course.data.LabelledSet`, texts as :class:`~course.data.Texts`; for ``sinusoids``
-        :class:`~course.data.SinusoidTasks`, for ``multiview`` :class:`~course.data.GaussianPairs`; a family of lists or
-        languages as a ``dict`` of its members by name.
+        Pictures as a :class:`~course.data.LabelledSet`, sound as :class:`~course.data.Sounds`, texts as
+        :class:`~course.data.Texts`; for ``sinusoids`` :class:`~course.data.SinusoidTasks`, for ``multiview``
+        :class:`~course.data.GaussianPairs`; a family of lists or languages as a ``dict`` of its members by name.
 
     Raises:
         DataError: if there is no such set, or its files are missing or damaged.

@@ -1,10 +1,9 @@
 """Recordings as one tensor: waveforms of different lengths, padded with 0, with labels and speakers.
 
-Files are read by libsndfile (``soundfile``) and resampled by ``scipy.signal.resample_poly``.
+Files are read by libsndfile (``soundfile``) and resampled by the library SoX (``soxr``).
 """
 
 import io
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,6 +94,8 @@ def read_sounds(
                 f"pass rate={min(own_rate, common_rate)} to resample all recordings to one rate"
             )
         waveforms.append(torch.from_numpy(resampled(samples, own_rate, common_rate)))
+        if not len(waveforms[-1]):
+            raise DataError(f"the recording {file} is shorter than a sample at {common_rate:,} Hz: remove it")
     return {
         "x": nn.utils.rnn.pad_sequence(waveforms, batch_first=True),
         "lengths": torch.tensor([len(waveform) for waveform in waveforms]),
@@ -132,7 +133,6 @@ def resampled(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     """Samples of the rate ``source`` at the rate ``target``, with a low-pass filter between; the ratio is exact."""
     if source == target:
         return samples
-    from scipy.signal import resample_poly
+    import soxr
 
-    common = math.gcd(source, target)
-    return resample_poly(samples, target // common, source // common)
+    return soxr.resample(samples, source, target)

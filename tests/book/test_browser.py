@@ -24,6 +24,10 @@ MATHS_IS_READY = "() => window.MathJax?.startup ? MathJax.startup.promise.then((
 UNTYPESET = "() => [...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
 MATHS_ERRORS = """() => document.querySelectorAll(
     'mjx-merror, [data-mjx-error], mjx-container [style*="color: red"], mjx-container [mathcolor="red"]').length"""
+# On a laptop a numbered formula fits its column, so that it never runs into its number; in folds, too.
+OPEN_FOLDS = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true })"
+WIDE_FORMULAS = """() => [...document.querySelectorAll('.math:has(.eqno) mjx-container')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.closest('.math').id)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -34,6 +38,7 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     maths: tuple[int, int] = (0, 0)  # formulas that are not typeset, and that MathJax could not read
+    wide: list[str] = field(default_factory=list)  # formulas that do not fit their column
     overflow: dict[int, int] = field(default_factory=dict)
 
 
@@ -52,9 +57,12 @@ class Visitor:
         self.page.goto(address)
         self.page.wait_for_function(MATHS_IS_READY)
         self.visit.maths = (self.page.evaluate(UNTYPESET), self.page.evaluate(MATHS_ERRORS))
+        self.page.evaluate(OPEN_FOLDS)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
             self.visit.overflow[width] = self.page.evaluate(OVERFLOW)
+            if width == WIDTHS[0]:
+                self.visit.wide = self.page.evaluate(WIDE_FORMULAS)
         return self.visit
 
 
@@ -122,6 +130,9 @@ class TestEveryPage:
     def test_typesets_its_formulas(self, visits):
         assert not {name: visit.maths for name, visit in visits.items() if any(visit.maths)}
 
+    def test_has_no_numbered_formula_wider_than_its_column_on_a_laptop(self, visits):
+        assert not {name: visit.wide for name, visit in visits.items() if visit.wide}
+
     @pytest.mark.parametrize("width", WIDTHS)
     def test_is_no_wider_than_the_window(self, visits, width):
         assert not {name: visit.overflow[width] for name, visit in visits.items() if visit.overflow[width] > 0}
@@ -133,7 +144,9 @@ def test_the_looking_sees_what_is_wrong(context, tmp_path):
     broken.write_text(
         '<script src="http://nowhere.invalid/x.js"></script><script>throw Error("broken")</script>'
         '<span class="math">x</span><span class="math"><mjx-container><mjx-merror></mjx-merror></mjx-container></span>'
-        '<div style="width: 800px">wide</div>'
+        '<div class="math" id="long"><span class="eqno">(1)</span>'
+        '<mjx-container style="display: block; width: 9px; overflow: auto"><p style="width: 20px">1</p></mjx-container>'
+        '</div><div style="width: 800px">wide</div>'
     )
     visitor = Visitor(context)
     visit = visitor.look(broken.as_uri())
@@ -141,6 +154,7 @@ def test_the_looking_sees_what_is_wrong(context, tmp_path):
     assert from_elsewhere(visit) == ["http://nowhere.invalid/x.js"]
     assert any("broken" in error for error in visit.errors)
     assert visit.maths == (1, 1)
+    assert visit.wide == ["long"]
     assert visit.overflow[390] > 0 and visit.overflow[1280] == 0
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from PIL import Image
 
 DIGITS = {"train": 40, "t10k": 12}
@@ -200,5 +201,28 @@ def noto_emoji() -> Tiny:
     return Tiny(files, {"NAMES": digest, "PICTURES": 4})
 
 
-SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji)
+def wav(rate: int, number: int) -> bytes:
+    """A recording of a few samples."""
+    stream = io.BytesIO()
+    soundfile.write(stream, np.sin(np.arange(30 + number)), rate, format="WAV", subtype="PCM_16")
+    return stream.getvalue()
+
+
+def fsdd() -> Tiny:
+    names = [f"{digit}_{who}_{take}.wav" for digit in range(10) for who in ("ada", "ben") for take in range(2)]
+    files = {f"recordings/{name}": wav(8000, number) for number, name in enumerate(names)}
+    return Tiny({"fsdd.zip": archive(files)}, {"SPEAKERS": ("ada", "ben"), "TAKES": 2})
+
+
+def ravdess() -> Tiny:
+    names = [
+        f"Actor_01/03-01-{emotion:02}-{intensity:02}-{sentence:02}-01-01.wav"
+        for emotion in range(1, 9)
+        for intensity in range(1, 3 if emotion > 1 else 2)
+        for sentence in (1, 2)
+    ]
+    return Tiny({"ravdess.zip": archive({name: wav(16_000, i) for i, name in enumerate(names)})}, {"ACTORS": 1})
+
+
+SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, fsdd, ravdess)
 TINY = {make.__name__: cache(make) for make in SETS}

@@ -7,9 +7,20 @@ import tiny_recipes
 import torch
 from torch import nn
 
+from course.data.renderings import render
 from course.representation.classifier import accuracy
 from course.reproduce import glyphs_examples
-from course.reproduce.glyphs_examples import CNN, FEATURES, MINUS, NEIGHBOUR, GlyphsExamples, NearestNeighbour
+from course.reproduce.glyphs_examples import (
+    CNN,
+    CNN_MOVED,
+    FEATURES,
+    MINUS,
+    MLP,
+    MLP_MOVED,
+    NEIGHBOUR,
+    GlyphsExamples,
+    NearestNeighbour,
+)
 
 
 def recipe(**options):
@@ -18,11 +29,19 @@ def recipe(**options):
     return made
 
 
-def test_no_two_splits_and_no_two_seeds_draw_alike():
-    made = recipe()
-    drawn = [made.letters(split, 3, seed).x for split in ("train", "validation", "test") for seed in (0, 1)]
-    for number, x in enumerate(drawn):
-        assert not any(torch.equal(x, other) for other in drawn[:number])
+def test_no_two_splits_and_no_two_seeds_draw_alike(monkeypatch):
+    """Not the faces alone are others: the turns, shears and sizes are, too."""
+    made, drawn = recipe(), []
+
+    def note(characters, examples, split, *, seed):
+        drawn.append(seed)
+        return render(characters, examples, split, seed=seed)
+
+    monkeypatch.setattr(glyphs_examples, "render", note)
+    pairs = [(split, seed) for split in ("train", "validation", "test") for seed in (0, 1, 2)]
+    found = [made.letters(split, 3, seed) for split, seed in pairs]
+    assert [data.name for data in found] == [f"A, B ({split})" for split, _ in pairs]
+    assert len(set(drawn)) == len(pairs)
 
 
 def test_the_best_in_validation_is_judged_by_the_test(monkeypatch):
@@ -41,9 +60,23 @@ def test_the_best_in_validation_is_judged_by_the_test(monkeypatch):
 
 def test_a_difference_is_that_of_the_same_images():
     made = recipe()
-    found = {name: made.measure(0, "3 a class", name, None)["accuracy"] for name in (CNN, *MINUS, *MINUS.values())}
-    for name, other in MINUS.items():
-        assert found[name] == pytest.approx(found[CNN] - found[other])
+    found = {name: made.measure(0, "3 a class", name, None)["accuracy"] for name in made.methods}
+    assert len(set(found.values())) > 1
+    for name, (one, other) in MINUS.items():
+        assert found[name] == pytest.approx(found[one] - found[other])
+
+
+def test_moved_methods_and_no_others_see_moved_images(monkeypatch):
+    made, moves = recipe(), {}
+    train = made.letters("train", 3, 0)
+    for method in (MLP, CNN, MLP_MOVED, CNN_MOVED):
+        monkeypatch.setattr(
+            glyphs_examples,
+            "train_classifier",
+            lambda *_, method=method, **options: moves.update({method: options["move"]}),
+        )
+        made.trained(0, train, method, 0.1)
+    assert moves == {MLP: 0, CNN: 0, MLP_MOVED: 2, CNN_MOVED: 2}
 
 
 @pytest.mark.parametrize("method", [NEIGHBOUR, FEATURES])
@@ -72,4 +105,4 @@ def test_a_trained_network_beats_itself_untrained():
     found = [accuracy(net, test.examples(), test.y) for net in (
         made.network(0, CNN).eval(), made.trained(0, train, CNN, 1e-2))]  # fmt: skip
     assert found[0] < 0.6
-    assert found[1] > 0.85
+    assert found[1] > 0.75

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from course import cli
+from course.data.registry import entry
 from course.reproduce import RECIPES, runner
 from course.reproduce.results import RESULTS
 
@@ -16,7 +17,8 @@ def test_without_data_the_remedy_is_named_and_nothing_is_written(recipe, monkeyp
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "empty"))
     assert cli.main(["reproduce", recipe, "--output", str(tmp_path / "out"), "--device", "cpu"]) == 1
     name = RECIPES[recipe].data[0]  # what it reads first
-    assert f"course data fetch {name}" in capsys.readouterr().err
+    known = entry(name)
+    assert (known.source or f"course data fetch {name}") in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -106,3 +106,12 @@ def test_a_recipe_that_was_not_run_says_how_to_run_it(tmp_path):
 )
 def test_a_mean_has_the_decimals_of_its_interval(mean, interval, unit, text):
     assert with_interval(mean, interval, unit) == text
+
+
+def test_one_quantity_is_shown_alone(tmp_path):
+    save(tmp_path, MAML, Metric("MAML", "loss", "5-way", 1.0, 0.1, 600, "episodes"))
+    shown = show("r", tmp_path, quantity="loss")
+    assert "`quick`, loss, 5-way" in shown
+    assert "1.0 ± 0.1" in shown and "96.7" not in shown
+    with pytest.raises(ValueError, match="r has measured no 'speed'; there are accuracy, loss"):
+        show("r", tmp_path, quantity="speed")

@@ -16,10 +16,11 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
-from course.data import LabelledSet, Texts
+from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import glyphs_vit, recipe_class, runner
 from course.reproduce.emoji_vit import EmojiViTConfig
+from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
@@ -43,6 +44,7 @@ GLYPHS_VIT = replace(GlyphsViTConfig.quick(), patch=14, batch_size=8, validation
 EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_steps=2, **VIT)
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
+FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
@@ -54,6 +56,8 @@ def load(name: str, *, split: str | None = None, rotations: bool = False, size: 
         return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
+    if name == "fsdd":
+        return tiny_fsdd()
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -93,6 +97,21 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
+def tiny_fsdd() -> Sounds:
+    """Six speakers say five digits thirteen times: a digit is a tone, a speaker a loudness and a background."""
+    rate, samples, generator = 8000, 1200, torch.Generator().manual_seed(0)
+    y = torch.arange(5).repeat(78)
+    speakers = torch.arange(6).repeat_interleave(65)
+    time = torch.arange(samples) / rate
+    tones = torch.sin(2 * torch.pi * (400 + 500 * y[:, None] + 20 * speakers[:, None]) * time)
+    noise = torch.randn(len(y), samples, generator=generator)
+    names = tuple(map(str, range(5)))
+    lengths = torch.randint(800, samples + 1, (len(y),), generator=generator)
+    x = ((0.1 + 0.05 * speakers[:, None]) * tones + 0.02 * noise) * (torch.arange(samples) < lengths[:, None])
+    people = {"speakers": speakers, "speaker_names": tuple("abcdef")}
+    return Sounds(x, y, names, names, "tiny fsdd", lengths=lengths, rate=rate, **people)
+
+
 def tiny_prose(split: str) -> Texts:
     """Sentences of one form with words drawn at random."""
     generator = torch.Generator().manual_seed(len(split))
@@ -107,6 +126,7 @@ def install(patch=setattr) -> None:
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(GlyphsViTConfig, "quick", lambda: GLYPHS_VIT)
