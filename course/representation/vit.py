@@ -108,6 +108,10 @@ class ViTConfig:
             are turned, see :mod:`course.representation.positions`), or ``"none"``.
         pooler: whether there is a layer with tanh over the class token, as some checkpoints have.
         dropout, eps: as in :class:`~course.representation.transformer.EncoderBlock`.
+
+    Example:
+        >>> ViTConfig.full().grid, ViTConfig.quick(classes=10).width
+        ((14, 14), 64)
     """
 
     size: int = 224

@@ -104,7 +104,15 @@ class GlyphsViTConfig:
 
 
 class GlyphsViT(Recipe):
-    """Networks and baselines at four sizes of the training set."""
+    """Networks and baselines at four sizes of the training set.
+
+    Example:
+        >>> recipe = GlyphsViT(GlyphsViTConfig.quick(), torch.device("cpu"))
+        >>> recipe.load()
+        >>> x, y = recipe.training_set("4 of a class", "ViT", seed=0)
+        >>> x.shape, len(y.unique())
+        (torch.Size([148, 1, 28, 28]), 37)
+    """
 
     name = "glyphs-vit"
     presets = GlyphsViTConfig
