@@ -91,6 +91,7 @@ def test_the_rate_is_the_best_in_validation_on_pictures_of_no_other_use(monkeypa
     assert made.rate(VIT) == made.config.vit_rates[1]
     assert {(setting, seed) for setting, _, seed in seen} == {("64 of a class", 1_000)} and len(seen) == 3
     assert 1_000 not in made.config.seeds
+    assert made.rate(VIT_SHUFFLED) == made.rate(VIT) and len(seen) == 3
 
 
 def test_the_student_is_taught_by_the_cnn_of_its_seed_and_its_pictures(tmp_path, monkeypatch):
