@@ -54,12 +54,12 @@ def require_scale(scale: str) -> None:
 def warped(frequency: Tensor, warp: float, high: float, bend: float = 0.85) -> Tensor:
     r"""Frequencies of one vocal tract as those of another one: :eq:`mfcc-warp`.
 
-    .. math:: g(f) = \alpha f \text{ up to } f_0 = b\,h\min(1, 1/\alpha), \text{ then straight on to } g(h) = h
+    .. math:: g(f) = \alpha f \text{ up to } f_0 = b\,F\min(1, 1/\alpha), \text{ then straight on to } g(F) = F
 
     Args:
         frequency: f in Hz, from 0 to ``high``.
         warp: :math:`\alpha`; above 1 if the tract is shorter than the one compared with.
-        high: h, which stays where it is.
+        high: F, which stays where it is.
         bend: b, where the line bends.
     """
     if not 0.5 <= warp <= 2:

@@ -8,6 +8,7 @@ one that was best in validation. Each seed draws its own training, validation an
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,12 +21,20 @@ from course.data import LabelledSet
 from course.data.renderings import render
 from course.representation.classifier import accuracy, train_classifier
 from course.representation.cnn import Conv4, initialise
-from course.representation.shifts import BlurPool
+from course.representation.shifts import BlurPool, shifted
 from course.reproduce.runner import Recipe
 
 NEIGHBOUR, FEATURES = "nearest neighbour", "untrained CNN, nearest neighbour"
-MLP, CNN, MLP_MOVED, CNN_MOVED = "MLP", "CNN", "MLP, moved images", "CNN, moved images"
-PAIRS = ((CNN, NEIGHBOUR), (CNN, MLP), (CNN_MOVED, MLP_MOVED), (CNN_MOVED, CNN))
+MLP, CNN = "MLP", "CNN"
+NEIGHBOUR_MOVED, MLP_MOVED, CNN_MOVED = (f"{method}, moved images" for method in (NEIGHBOUR, MLP, CNN))
+PAIRS = (
+    (CNN, NEIGHBOUR),
+    (CNN, MLP),
+    (CNN_MOVED, NEIGHBOUR_MOVED),
+    (CNN_MOVED, MLP_MOVED),
+    (CNN_MOVED, CNN),
+    (MLP_MOVED, MLP),
+)
 MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
 BLURS = (1, 5, 9)  # taps of the binomial kernel before a nearest neighbour is sought
 RATES = {MLP: (1e-3, 3e-3, 1e-2), CNN: (3e-3, 1e-2, 3e-2)}  # moved or not
@@ -70,7 +79,7 @@ class GlyphsExamples(Recipe):
     name = "glyphs-examples"
     presets = GlyphsExamplesConfig
     settings = ("1 a class", "3 a class", "10 a class", "30 a class", "100 a class")
-    methods = (NEIGHBOUR, FEATURES, MLP, CNN, MLP_MOVED, CNN_MOVED, *MINUS)
+    methods = (NEIGHBOUR, FEATURES, MLP, CNN, NEIGHBOUR_MOVED, MLP_MOVED, CNN_MOVED, *MINUS)
     units: ClassVar = {"accuracy": "%"}
 
     def load(self) -> None:
@@ -106,9 +115,10 @@ class GlyphsExamples(Recipe):
 
     def trials(self, seed: int, train: LabelledSet, method: str) -> list[nn.Module]:
         """Three classifiers."""
-        if method in (NEIGHBOUR, FEATURES):
-            encode = nn.Flatten() if method == NEIGHBOUR else self.network(seed, CNN).eval().embed
-            return [NearestNeighbour(Blurred(taps, encode).to(self.device), train) for taps in BLURS]
+        if method in (NEIGHBOUR, NEIGHBOUR_MOVED, FEATURES):
+            encode = self.network(seed, CNN).eval().embed if method == FEATURES else nn.Flatten()
+            images, labels = moved_everywhere(train) if method == NEIGHBOUR_MOVED else (train.examples(), train.y)
+            return [NearestNeighbour(Blurred(taps, encode).to(self.device), images, labels) for taps in BLURS]
         return [self.trained(seed, train, method, rate) for rate in RATES[method.split(",")[0]]]
 
     def network(self, seed: int, method: str) -> nn.Module:
@@ -134,6 +144,12 @@ class GlyphsExamples(Recipe):
         return model
 
 
+def moved_everywhere(data: LabelledSet) -> tuple[Tensor, Tensor]:
+    """Every image at all places that a training on moved images may show it at, and their labels."""
+    moves = list(product(range(-MOVE, MOVE + 1), repeat=2))
+    return torch.cat([shifted(data.examples(), *move) for move in moves]), data.y.repeat(len(moves))
+
+
 class Blurred(nn.Module):
     """Blur images, then encode them as vectors: a blur makes pixels indifferent to small moves."""
 
@@ -148,12 +164,12 @@ class Blurred(nn.Module):
 class NearestNeighbour(nn.Module):
     """Scores of classes: minus the distance to the nearest example of each, between encoded images."""
 
-    def __init__(self, encode: nn.Module, train: LabelledSet):
+    def __init__(self, encode: nn.Module, images: Tensor, labels: Tensor):
         super().__init__()
         self.encode = encode
         with torch.no_grad():
-            self.register_buffer("known", encode(train.examples()))
-        self.register_buffer("members", F.one_hot(train.y).bool())  # [examples, classes]
+            self.register_buffer("known", encode(images))
+        self.register_buffer("members", F.one_hot(labels).bool())  # [examples, classes]
 
     def forward(self, x: Tensor) -> Tensor:
         distances = torch.cdist(self.encode(x), self.known)

@@ -18,8 +18,10 @@ from course.reproduce.glyphs_examples import (
     MLP,
     MLP_MOVED,
     NEIGHBOUR,
+    NEIGHBOUR_MOVED,
     GlyphsExamples,
     NearestNeighbour,
+    moved_everywhere,
 )
 
 
@@ -79,7 +81,7 @@ def test_moved_methods_and_no_others_see_moved_images(monkeypatch):
     assert moves == {MLP: 0, CNN: 0, MLP_MOVED: 2, CNN_MOVED: 2}
 
 
-@pytest.mark.parametrize("method", [NEIGHBOUR, FEATURES])
+@pytest.mark.parametrize("method", [NEIGHBOUR, NEIGHBOUR_MOVED, FEATURES])
 def test_a_nearest_neighbour_knows_what_it_has_seen(method):
     made = recipe(filters=16)
     train = made.letters("train", 4, 0)
@@ -88,10 +90,26 @@ def test_a_nearest_neighbour_knows_what_it_has_seen(method):
         assert right.all()
 
 
+def test_a_neighbour_of_moved_images_knows_each_at_the_25_places_that_training_shows():
+    made = recipe()
+    train = made.letters("train", 2, 0)
+    images, labels = moved_everywhere(train)
+    assert len(images) == len(labels) == 25 * len(train)
+    found = {(tuple(image.flatten().tolist()), label) for image, label in zip(images, labels.tolist(), strict=True)}
+    wanted = set()
+    for image, label in zip(train.examples(), train.y.tolist(), strict=True):
+        padded = nn.functional.pad(image, (2, 2, 2, 2))
+        windows = [padded[:, a : a + 28, b : b + 28] for a in range(5) for b in range(5)]
+        wanted |= {(tuple(window.flatten().tolist()), label) for window in windows}
+    assert found == wanted
+    for classify in made.trials(0, train, NEIGHBOUR_MOVED):
+        assert (classify(images).argmax(1) == labels).all()
+
+
 def test_the_score_of_a_class_is_minus_the_distance_to_its_nearest_example():
     made = recipe()
     train, test = made.letters("train", 4, 0), made.letters("test", 3, 0)
-    found = NearestNeighbour(nn.Flatten(), train)(test.examples())
+    found = NearestNeighbour(nn.Flatten(), train.examples(), train.y)(test.examples())
     for row, image in zip(found, test.examples(), strict=True):
         for number, score in enumerate(row):
             own = train.examples()[train.y == number]

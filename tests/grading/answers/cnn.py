@@ -10,6 +10,7 @@ WRONG = {
         "without dilation": {"dilation * (kernel - 1)": "(kernel - 1)"},
         "negative zeros": {"max(0, needed - size)": "needed - size"},
         "half the kernel, whatever the stride": {"needed - size": "dilation * (kernel - 1)"},
+        "floats": {"total // 2, total - total // 2": "total / 2 // 1, total - total // 2"},
         "as many on both sides": {"total // 2, total - total // 2": "total // 2, total // 2"},
     },
     "fold_norm": {
@@ -19,6 +20,8 @@ WRONG = {
         "the bias is not scaled": {"(before - mean) * factor": "before - mean * factor"},
         "the mean is not scaled": {"(before - mean) * factor": "before * factor - mean"},
         "along the channels": {"factor[:, None, None, None]": "factor[: weight.shape[1], None, None]"},
+        "another eps, if none is given": {"eps=1e-5": "eps=1e-3"},
+        "the bias in place": {"(before - mean)": "np.subtract(before, mean, out=before)"},
         "the old bias is dropped": {"(before - mean)": "(0 - mean)"},
         "in place": {
             "return weight * factor[:, None, None, None]": "weight *= factor[:, None, None, None]\n    return weight"
@@ -29,6 +32,10 @@ WRONG = {
             "sorted(places)": "list(range(min(places), max(places) + 1)) if places else []"
         },
         "padding counts as pixels": {"if 0 <= place < count": "if True"},
+        "clipped for a kernel of one weight only": {"if 0 <= place < count": "if 0 <= place < count or k > 1"},
+        "the upper end is the image's": {"if 0 <= place < count": "if 0 <= place < size"},
+        "the lower end only": {"if 0 <= place < count": "if 0 <= place"},
+        "a set": {"sorted(places)": "places"},
         "only the image has ends": {"if 0 <= place < count": "if 0 <= place < size or k"},
         "thrown away at the image only": """
 def seen(layers, size, output):
