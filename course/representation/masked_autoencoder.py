@@ -80,11 +80,18 @@ class MaskedAutoencoder(nn.Module):
         Args:
             x: images of the size of the configuration.
             visible: what :meth:`choose` returns.
+
+        Raises:
+            ValueError: if the images have another size.
         """
+        if x.shape[2:] != (self.encoder.config.size,) * 2:
+            raise ValueError(
+                f"this autoencoder paints squares of {self.encoder.config.size} pixels: got {list(x.shape)}"
+            )
         tokens, leading = self.encoder.patch_tokens(x), self.encoder.leading
         read = tokens.gather(1, visible[:, :, None].expand(-1, -1, tokens.shape[2]))
         known = self.narrow(self.encoder.encoder(self.encoder.with_class_token(read))[:, leading:])
-        full = self.hidden_patch.expand(len(x), self.count, -1)
+        full = self.hidden_patch.to(known.dtype).expand(len(x), self.count, -1)
         full = full.scatter(1, visible[:, :, None].expand(-1, -1, known.shape[2]), known)
         return self.paint(self.decoder(full + self.where))
 

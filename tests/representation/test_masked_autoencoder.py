@@ -92,6 +92,21 @@ def test_some_patches_are_hidden_not_all(share):
         model(share)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 15, 12), (1, 1, 24, 24)])
+def test_images_of_another_size_are_refused(shape):
+    made = model()
+    with pytest.raises(ValueError, match="squares of 12 pixels"):
+        made(torch.zeros(shape), chosen(made, 1))
+
+
+def test_half_precision_is_allowed():
+    made, x = model(), images()
+    visible = chosen(made)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = made.loss(x, visible)
+    torch.testing.assert_close(loss.float(), made.loss(x, visible), rtol=0.05, atol=0.02)
+
+
 def test_rotary_positions_are_refused():
     with pytest.raises(ValueError, match="learned or sinusoidal"):
         model(positions="rotary")
