@@ -1,5 +1,6 @@
 """Training a network to name what is on an image, and counting how often it is right."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ def train_classifier(
     rate: float,
     batch_size: int = 64,
     move: int = 0,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -36,6 +38,7 @@ def train_classifier(
         steps, rate: number of steps, and the rate of the first.
         batch_size: images a step; of fewer images all are taken.
         move: each image of a batch is moved by up to so many pixels at random.
+        loss: of scores, images and labels of a batch, in place of the cross-entropy.
         seed: of the batches and the moves.
         options: further ones of :func:`course.training.fit`, such as ``validate``.
 
@@ -53,14 +56,16 @@ def train_classifier(
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
-    def loss(step: int) -> Tensor:
+    def closure(step: int) -> Tensor:
         chosen = batches[step]
         x = images[chosen]
         if move:
             x = moved_at_random(x, move, step_generator(seed, step))
+        if loss is not None:
+            return loss(model(x), x, labels[chosen])
         return F.cross_entropy(model(x), labels[chosen])
 
-    history = fit(model.train(), loss, optimizer, steps=steps, scheduler=schedule, **options)
+    history = fit(model.train(), closure, optimizer, steps=steps, scheduler=schedule, **options)
     model.eval()
     return history
 

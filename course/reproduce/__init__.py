@@ -47,6 +47,16 @@ RECIPES = {
         ("fsdd",),
         "bits a sample of spoken digits by a small WaveNet, linear prediction and shares of codes",
     ),
+    "emoji-vit": Listed(
+        "course.reproduce.emoji_vit:EmojiViT",
+        (),
+        "the group of an emoji by a CNN and by vision transformers, one choice changed at a time",
+    ),
+    "glyphs-vit": Listed(
+        "course.reproduce.glyphs_vit:GlyphsViT",
+        (),
+        "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

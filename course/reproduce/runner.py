@@ -38,6 +38,7 @@ class Recipe(ABC):
         presets: a dataclass of settings, with the constructors ``quick()`` and ``full()`` and a tuple of ``seeds``.
         methods, settings: the rows of the table, and the conditions that all methods are measured in.
         units: what is measured, and in which unit: ``"%"`` or none.
+        differences: further rows, each of one method minus another, seed by seed.
         over: what a repetition within a seed is, such as ``"episodes"``.
         paper: published numbers and half widths (or None) by method, quantity and setting.
         config, device: the preset that is run, and where.
@@ -48,6 +49,7 @@ class Recipe(ABC):
     methods: tuple[str, ...]
     settings: tuple[str, ...] = ("",)
     units: dict[str, str]
+    differences: ClassVar[dict[str, tuple[str, str]]] = {}
     over: str = "repetitions"
     paper: ClassVar[dict[tuple[str, str, str], tuple[float, float | None]]] = {}
 
@@ -162,9 +164,10 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
 
 def table(kind: type[Recipe], measured: list[Measured]) -> list[Metric]:
     """Means and Student's intervals over the seeds, or over the repetitions within the only one."""
-    metrics = []
-    for setting, method, quantity in product(kind.settings, kind.methods, kind.units):
-        samples = [np.atleast_1d(each[setting][method][quantity]) for each in measured]
+    metrics, rows = [], {method: (method,) for method in kind.methods} | kind.differences
+    for setting, method, quantity in product(kind.settings, rows, kind.units):
+        taken = [[np.atleast_1d(each[setting][part][quantity]) for each in measured] for part in rows[method]]
+        samples = taken[0] if len(taken) == 1 else [one - other for one, other in zip(*taken, strict=True)]
         values, over = ([sample.mean() for sample in samples], "seeds") if len(samples) > 1 else (samples[0], kind.over)
         mean, half = (number.item() for number in t_interval95(values))
         paper = kind.paper.get((method, quantity, setting), (None, None))

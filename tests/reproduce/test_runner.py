@@ -15,7 +15,7 @@ import torch
 from scipy import stats
 
 from course import runtime
-from course.reproduce import RECIPES, runner
+from course.reproduce import RECIPES, recipe_class, runner
 from course.reproduce.results import Result, load_result
 from course.reproduce.runner import Clock, Recipe, measured_on
 
@@ -125,7 +125,8 @@ def test_a_run_that_is_killed_again_and_again_and_one_of_two_processes_write_the
     assert killed == whole
     written = (tmp_path / "two" / "written").read_text().split()
     assert [name for name in written if "quick" in name] == [f"{recipe}-quick.json"]
-    cells = {(metric["method"], metric["setting"]) for metric in whole["metrics"]}
+    methods = recipe_class(recipe).methods  # differences of methods are not measured
+    cells = {(m["method"], m["setting"]) for m in whole["metrics"] if m["method"] in methods}
     units = len(whole["seeds"]) * len(cells)
     assert (written.count("clock.json"), written.count("measured.json")) == (1, units)
     assert two == whole
@@ -184,3 +185,16 @@ def test_what_is_measured_may_be_a_tensor_and_has_a_folder_of_its_own(tmp_path, 
     monkeypatch.setattr(Dice, "measure", measure)
     assert run(tmp_path, "full").by_method("points", "by day")["fair"].mean == 1
     assert len(set(folders)) == 4 and len({folder.parent for folder in folders}) == 1
+
+
+def test_a_difference_is_taken_seed_by_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "differences", {"loaded minus fair": ("loaded", "fair")})
+    folder = tmp_path / "runs"
+    result = run(tmp_path)
+    [note] = folder.glob("*")
+    for setting in Dice.settings:
+        seeds = [json.loads((note / f"seed-{seed}" / "measured.json").read_text())[setting] for seed in (0, 1, 2)]
+        gaps = [np.mean(each["loaded"]["points"]) - np.mean(each["fair"]["points"]) for each in seeds]
+        metric = result.by_method("points", setting)["loaded minus fair"]
+        half = stats.t.ppf(0.975, 2) * np.std(gaps, ddof=1) / math.sqrt(3)
+        assert (metric.mean, metric.interval95, metric.n) == (pytest.approx(np.mean(gaps)), pytest.approx(half), 3)
