@@ -1,5 +1,5 @@
 """What a GPU gains: tasks batched against a loop, CCA and word vectors against a CPU,
-episodes drawn where they are used.
+episodes drawn where they are used, a WaveNet recorded as a CUDA graph.
 
     python benchmarks/gpu.py --output book/results/bench-gpu.json
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import cca
 import episodes
 import maml
+import wavenet
 import word2vec
 from measure import command_line, in_turn, write
 
@@ -120,6 +121,29 @@ def compare_words(words: int, device, repeats: int) -> dict:
     return {"what": what, "peer": "CPU", "difference": difference} | times | speeds
 
 
+def compare_speech(samples: int, utterances: int, device, repeats: int) -> Iterator[dict]:
+    """Thousand samples a second of a WaveNet, recorded as a CUDA graph, against each operation asked for, and a CPU."""
+    import torch
+
+    from course.representation.generation import generate
+    from course.representation.recorded_generation import Recorded
+
+    exact = wavenet.model(double=True)
+    expected = generate(exact, 200, n=2, seed=1)
+    if not torch.equal(generate(exact.to(device), 200, n=2, seed=1), expected):
+        raise SystemExit("a WaveNet draws other samples on the device than on the CPU")
+    here, there = wavenet.model(), wavenet.model().to(device)
+    uniform = torch.rand(samples, utterances, generator=torch.Generator().manual_seed(0)).to(device)
+    ways = [Recorded(there, None, utterances, 1.0, record=record) for record in (True, False)]
+    own, asked = (ready(lambda way=way: way.draw(uniform), device) for way in ways)
+    what = f"thousand samples a second, WaveNet, {utterances} utterances of {samples:,}, CUDA graph"
+    peers = {"each operation asked for": asked, "CPU": lambda: generate(here, samples, n=utterances)}
+    for peer, action in peers.items():
+        times = in_turn(own, action, repeats)
+        speeds = {name: samples * utterances / times[name] / 1000 for name in ("course_value", "peer_value")}
+        yield {"what": what, "peer": peer} | times | speeds
+
+
 def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     """All rows of the table; ``goal`` is the least ratio."""
     import torch
@@ -138,6 +162,8 @@ def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     yield from compare_fits(n, device, repeats)
     yield compare_draws(tasks, device, repeats)
     yield compare_words(words, device, repeats)
+    for utterances in (1, 64):
+        yield from compare_speech(50 if tiny else 1_000, utterances, device, min(repeats, 3))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@
 
 One utterance at a time; untrained weights, which take as long as trained ones. The queues are a stand-in, written here
 after the description in Paine et al. (2016) and in plain PyTorch, for the "fast" generation of the repository
-pytorch-wavenet, which cannot be installed: each layer pushes its input to a queue of tensors and convolves what it
-takes out. All three ways give the same scores, which is checked first.
+pytorch-wavenet, which is no package: each layer pushes its input to a queue of tensors and convolves what it takes out.
+All three ways give the same scores, which is checked first. The repository itself (commit 26ba289, with one line
+changed that torch 2.11 refuses, the same sizes, without gradients) was slower than the stand-in: 349 samples a second
+where the course drew 4,880, 14.0 times as many (median of 7 in turn).
 """
 
 from collections import deque

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from course.arguments import require_whole
+from course.representation.recorded_generation import Recorded
 from course.representation.wavenet import GatedLayer, WaveNet
 
 CHUNK = 1000  # samples that are drawn before they are handed on
@@ -46,6 +47,11 @@ class Naive:
         return self.model.scores(self.past, self.conditions, last=1)[:, 0].cpu().numpy()
 
 
+def array(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor."""
+    return tensor.detach().cpu().numpy()
+
+
 class Cached:
     r"""One position for each layer, in NumPy, whose calls cost less than torch's: for a sample they cost most.
 
@@ -54,9 +60,6 @@ class Cached:
     """
 
     def __init__(self, model: WaveNet, conditions: Tensor | None, n: int):
-        def array(tensor: Tensor) -> np.ndarray:
-            return tensor.detach().cpu().numpy()
-
         self.embedding, width = array(model.embedding.weight), model.embedding.weight.shape[1]
         self.layers, self.position = [], 0
         h, offset = self.embedding[np.full(n, model.silence)], np.zeros(width, self.embedding.dtype)
@@ -102,21 +105,14 @@ class LayerAtOnce:
     ):
         (n, width), (kernel,), (dilation,) = silent.shape, layer.dilated.kernel_size, layer.dilated.dilation
         halves = np.repeat(np.array([1, 0.5], silent.dtype), width)
-        weight = layer.dilated.weight.detach().cpu().numpy()
-        self.taps = weight.transpose(2, 1, 0).reshape(kernel * width, 2 * width) * halves
-        self.bias = (layer.dilated.bias.detach().cpu().numpy() + condition) * halves + np.tile(
-            offset, kernel
-        ) @ self.taps
-        self.residual = np.ascontiguousarray(layer.split.weight.detach().cpu().numpy()[:width, :, 0].T) / 2
-        self.ring, self.back = (
-            np.repeat(silent[None], (kernel - 1) * dilation, 0),
-            range(0, (kernel - 1) * dilation, dilation),
-        )
-        self.seen, self.gates, self.out = (
-            np.empty((n, kernel * width), silent.dtype),
-            np.empty((n, 2 * width), silent.dtype),
-            out,
-        )
+        self.taps = array(layer.dilated.weight).transpose(2, 1, 0).reshape(kernel * width, 2 * width) * halves
+        self.bias = (array(layer.dilated.bias) + condition) * halves + np.tile(offset, kernel) @ self.taps
+        self.residual = np.ascontiguousarray(array(layer.split.weight)[:width, :, 0].T) / 2
+        self.ring = np.repeat(silent[None], (kernel - 1) * dilation, 0)
+        self.back = range(0, len(self.ring), dilation)
+        self.seen = np.empty((n, kernel * width), silent.dtype)
+        self.gates = np.empty((n, 2 * width), silent.dtype)
+        self.out = out
         self.slots = np.split(self.seen, kernel, 1)
         self.content, self.gate = np.split(self.gates, 2, 1)
 
@@ -174,7 +170,8 @@ def stream(
         prompt: codes ``int64 [n, length]`` that were said before; they are not repeated in what comes out.
         temperature: below 1 the likely is made likelier; 0 always takes the likeliest.
         seed: the same seed draws the same codes, whatever the size of the chunks.
-        cache: False recomputes everything for each sample, by definition.
+        cache: False recomputes everything for each sample, by definition. On a GPU the cached way is that of
+            :mod:`course.representation.recorded_generation`.
         chunk: samples at a time.
 
     Raises:
@@ -188,8 +185,11 @@ def stream(
         raise ValueError(f"temperature must be 0 or positive, got {temperature!r}")
     if prompt is not None and not (prompt.ndim == 2 and ((prompt >= 0) & (prompt < model.codes)).all()):
         raise ValueError(f"prompt must be codes [n, length] from 0 to {model.codes - 1}, got {list(prompt.shape)}")
+    random = np.random.default_rng(seed)
+    if cache and model.embedding.weight.device.type != "cpu":
+        return recorded(Recorded(model, conditions, n, temperature), n, prompt, random, chunk)
     steps = (Cached if cache else Naive)(model, conditions, n)
-    return drawing(model, steps, n, prompt, temperature, np.random.default_rng(seed), chunk)
+    return drawing(model, steps, n, prompt, temperature, random, chunk)
 
 
 def drawing(model, steps: Steps, n: int, prompt, temperature, random: np.random.Generator, chunk) -> Iterator[Tensor]:
@@ -206,6 +206,14 @@ def drawing(model, steps: Steps, n: int, prompt, temperature, random: np.random.
         if not np.isfinite(scores).all():
             raise ValueError("the scores of the model are not finite: train it again at a lower rate")
         yield torch.from_numpy(out.T.copy())
+
+
+def recorded(speaker: Recorded, n: int, prompt, random: np.random.Generator, chunk) -> Iterator[Tensor]:
+    """The loop of :func:`stream` on a GPU; the same random numbers."""
+    if prompt is not None:
+        speaker.hear(prompt.T)
+    while True:
+        yield speaker.draw(torch.from_numpy(random.random((chunk, n)))).T.cpu()
 
 
 def generate(model: WaveNet, samples: int, **options) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.representation.generation import Cached, Naive, drawn, generate, stream
+from course.representation.generation import Cached, Naive, drawn, generate, recorded, stream
+from course.representation.recorded_generation import Recorded
 from course.representation.wavenet import WaveNet
 
 GIVEN = torch.tensor([[0, 1], [2, 0], [1, 1]])
@@ -37,6 +38,47 @@ def test_cached_generation_is_naive_generation_sample_by_sample(dilations, kerne
     wavenet = model(dilations, seed, kernel=kernel)
     fast, slow = (generate(wavenet, 60, cache=cache, **options) for cache in (True, False))
     assert torch.equal(fast, slow)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    dilations=st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    kernel=st.integers(2, 4),
+    seed=st.integers(0, 99),
+    temperature=st.sampled_from([0, 0.7, 1.0]),
+)
+def test_what_a_gpu_would_do_gives_the_same_samples_after_the_same_prompt(dilations, kernel, seed, temperature):
+    wavenet = model(dilations, seed, kernel=kernel)
+    prompt = torch.randint(256, (3, 9), generator=torch.Generator().manual_seed(seed))
+    options = {"conditions": GIVEN, "prompt": prompt, "temperature": temperature}
+    speaker = Recorded(wavenet, GIVEN, 3, temperature)
+    parts = islice(recorded(speaker, 3, prompt, np.random.default_rng(seed), chunk=11), 4)
+    assert torch.equal(torch.cat([*parts], 1), generate(wavenet, 44, seed=seed, **options))
+
+
+def test_the_samples_of_a_step_need_no_value_on_the_cpu(monkeypatch):
+    speaker = Recorded(model(), GIVEN, 3, 1.0)
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__", "__index__", "numpy", "cpu"):
+        monkeypatch.setattr(torch.Tensor, name, None)  # what makes the CPU wait, and cannot be recorded
+    speaker.step()
+
+
+def test_a_gpu_says_so_if_the_scores_are_not_finite():
+    wavenet = model()
+    torch.nn.init.constant_(wavenet.head[3].bias, torch.nan)
+    with pytest.raises(ValueError, match="scores of the model are not finite"):
+        Recorded(wavenet, GIVEN, 3, 1.0).draw(torch.rand(4, 3))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("record", [True, False])
+def test_a_gpu_draws_the_same_samples(record):
+    wavenet, prompt = model(), torch.arange(60).view(3, 20)
+    expected = generate(wavenet, 100, conditions=GIVEN, prompt=prompt, seed=4)
+    speaker = Recorded(wavenet.cuda(), GIVEN.cuda(), 3, 1.0, record=record)
+    parts = islice(recorded(speaker, 3, prompt.cuda(), np.random.default_rng(4), chunk=50), 2)
+    assert torch.equal(torch.cat([*parts], 1), expected)
+    assert torch.equal(generate(wavenet, 100, conditions=GIVEN.cuda(), prompt=prompt.cuda(), seed=4), expected)
 
 
 def test_the_scores_of_both_are_those_of_the_model():
