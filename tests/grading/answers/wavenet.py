@@ -6,6 +6,10 @@ WRONG = {
 def layers_for(samples, kernel):
     return max(1, math.ceil(math.log(samples) / math.log(kernel)))
 """,
+        "a logarithm of floats and a little less": """
+def layers_for(samples, kernel):
+    return max(1, math.ceil(math.log(samples, kernel) - 1e-12))
+""",
         "more than asked for": {"seen < samples": "seen <= samples"},
         "no layer for one sample": {"layers, seen = 1, kernel": "layers, seen = 0, 1"},
         "dilations that double whatever the kernel": {"seen * kernel": "seen * 2"},
@@ -31,12 +35,21 @@ def inputs_needed(dilations, kernel):
     },
     "best_temperature": {
         "its inverse": {"math.exp(-middle)": "math.exp(middle)"},
-        "the wrong direction": {".mean() < 0": ".mean() > 0"},
+        "the wrong direction": {".mean() <= 0": ".mean() > 0"},
         "too few halvings": {"range(60)": "range(5)"},
         "infinite for large scores": {"scores = scores - scores.max(1, keepdims=True)": "scores = scores * 1.0"},
         "a short range": {"math.log(0.01), math.log(100)": "math.log(0.1), math.log(10)"},
         "the arguments change": {
             "scores = scores - scores.max(1, keepdims=True)": "scores -= scores.max(1, keepdims=True)"
+        },
+        "back where the slope is rounded to 0": {".mean() <= 0": ".mean() < 0"},
+        "a difference that cancels": {
+            "(weights * (scores - true[:, None])).sum(1) / weights.sum(1)": (
+                "(weights * scores).sum(1) / weights.sum(1) - true"
+            ),
+            "scores = scores - scores.max(1, keepdims=True)": "above = scores.max(1, keepdims=True)",
+            "np.exp(math.exp(middle) * scores)": "np.exp(math.exp(middle) * (scores - above))",
+            ".mean() <= 0": ".mean() < 0",
         },
         "the likeliest code instead of the true one": {"scores[np.arange(len(codes)), codes]": "scores.max(1)"},
     },
@@ -49,7 +62,7 @@ def mixture_bits(c, weights, means, widths, codes):
         a, b = np.where(c[:, None] == 0, 0, a), np.where(c[:, None] == codes - 1, 1, b)
         return -np.log2(((b - a) * weights).sum(1))
 """,
-        "the density": {"b + np.log(-np.expm1(a - b))": "np.log(2 * half / widths) + (a + b) / 2"},
+        "the density": {"np.log(-np.expm1(a - b))": "np.log(2 * half / widths) + (a - b) / 2"},
         "the ends are not special": {"logs = np.where(c[:, None] == 0, -np.logaddexp(0, -b), logs)\n    ": ""},
         "nats": {" / math.log(2)": ""},
         "without weights": {" + np.log(weights)": " - np.log(len(weights))"},
@@ -124,20 +137,20 @@ def best_temperature(scores, codes):
     inside = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-9}).x
     return float(np.exp(min((*ends, inside), key=loss)))
 """,
-        "Newton steps between bounds": """
+        "Newton steps and halves in turn": """
 def best_temperature(scores, codes):
     scores = scores - scores[np.arange(len(codes)), codes][:, None]
     low, high = 0.01, 100.0
     beta = 1.0
-    for _ in range(200):
+    for turn in range(200):
         scaled = beta * scores
         p = np.exp(scaled - scaled.max(1, keepdims=True))
         p /= p.sum(1, keepdims=True)
         mean = (p * scores).sum(1)
         slope, bend = mean.mean(), ((p * scores**2).sum(1) - mean**2).mean()
-        low, high = (beta, high) if slope < 0 else (low, beta)
+        low, high = (beta, high) if slope <= 0 else (low, beta)
         step = beta - slope / bend if bend > 0 else math.inf
-        beta = step if low < step < high else math.sqrt(low * high)
+        beta = step if turn % 2 and low < step < high else math.sqrt(low * high)
     return 1 / beta
 """,
     },
@@ -198,4 +211,5 @@ def shortest_bits(probabilities, codes):
     },
 }
 
-HIDDEN_ONLY = {"best_temperature": ["the arguments change"], "shortest_bits": ["floats"]}
+# The statement forbids it, and the visible tests do not look for it.
+HIDDEN_ONLY = {"best_temperature": ["the arguments change"]}
