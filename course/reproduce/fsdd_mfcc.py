@@ -75,7 +75,7 @@ class FsddMfcc(Recipe):
         "log-mel, CMVN by speaker",
         "PCEN",
         MFCC,
-        "MFCC and differences",
+        "MFCC and deltas",
         "MFCC, CMN by recording",
         "MFCC, CMVN by recording",
         "MFCC, CMVN by speaker",
