@@ -1,7 +1,8 @@
 """Any characters in any number of renderings: faces, turns and shears drawn at random, for learning from few or many.
 
 `glyphs` has 20 images of each of many characters. Here a few characters have as many images as an experiment asks for,
-and the typefaces of training, validation and test can be different ones.
+and the typefaces of training, validation and test can be different ones. They are styles of the same three families:
+two of the three test faces are slants of training faces, so a test says little about typefaces of another kind.
 """
 
 from collections.abc import Sequence

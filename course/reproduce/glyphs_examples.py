@@ -1,8 +1,9 @@
 """Recipe ``glyphs-examples``: how many examples a class does a classifier need, with and without convolution?
 
-Twenty letters in faces, turns, shears and sizes drawn at random; the faces of training, validation and test are
-different ones. Every method that has something to choose tries three values of it, and is judged once, with the
-one that was best in validation. Each seed draws its own training, validation and test images and first weights.
+Twenty letters in faces, turns, shears and sizes drawn at random; training, validation and test have different styles
+of the same families of faces. Every method that has something to choose tries three values of it, and is judged once,
+with the one that was best in validation. Each seed draws its own training, validation and test images and first
+weights.
 """
 
 from collections.abc import Callable
