@@ -36,7 +36,8 @@ def bregman(phi: Convex, x: Tensor, m: Tensor) -> Tensor:
 
     .. math:: D_\varphi(x, m) = \varphi(x) - \varphi(m) - \langle \nabla\varphi(m), x - m \rangle
 
-    It is at least 0, and 0 only for x = m. In general it is no metric: x and m are not interchangeable.
+    This is :eq:`prototypical-bregman`. It is at least 0, and 0 only for x = m. In general it is no metric: x and m are
+    not interchangeable.
 
     Args:
         phi: strictly convex and differentiable; each point of a batch by itself.

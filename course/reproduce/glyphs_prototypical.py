@@ -18,7 +18,7 @@ from course.data import EpisodeSampler, LabelledSet
 from course.meta_learning.baselines import nearest_neighbour
 from course.meta_learning.embedding import by_rule, embedded, settle_averages
 from course.meta_learning.evaluation import Predict, evaluate
-from course.meta_learning.prototype_variants import by_cosine, by_prototypes
+from course.meta_learning.prototype_variants import by_cosine, by_ellipses, by_matching, by_prototypes, rectified
 from course.meta_learning.prototypical import (
     PrototypicalConfig,
     PrototypicalNetwork,
@@ -32,8 +32,17 @@ RATES = (1e-3, 3e-3, 1e-2)
 PIXELS, UNTRAINED = "pixels, nearest neighbour", "untrained encoder, prototypes"
 WAYS = {"5-way training": 5, "20-way training": 20, "60-way training": 60}
 FIVE, TWENTY, SIXTY = WAYS
-COSINE, NEIGHBOUR = "20-way training, cosine", "20-way training, nearest neighbour"
-PAIRS = ((SIXTY, FIVE), (SIXTY, TWENTY), (TWENTY, FIVE), (TWENTY, COSINE), (TWENTY, NEIGHBOUR))
+COSINE = "20-way training, cosine"
+NEIGHBOUR, MATCHING, ELLIPSES, RECTIFIED = (
+    f"20-way training, {rule}" for rule in ("nearest neighbour", "matching", "ellipses", "queries help")
+)
+RULES = {  # on the vectors of the same training
+    NEIGHBOUR: partial(nearest_neighbour, embed=nn.Identity()),
+    MATCHING: by_rule(by_matching),
+    ELLIPSES: by_rule(by_ellipses),
+    RECTIFIED: by_rule(rectified),
+}
+PAIRS = ((SIXTY, FIVE), (SIXTY, TWENTY), (TWENTY, FIVE), (TWENTY, COSINE), *((rule, TWENTY) for rule in RULES))
 MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
 
 
@@ -70,12 +79,12 @@ class GlyphsPrototypicalConfig:
 
 
 class GlyphsPrototypical(Recipe):
-    """Training ways at equal images, cosine and nearest neighbour in place of the means, and what needs no training."""
+    """Training ways at equal images, other rules in place of the means, and what needs no training."""
 
     name = "glyphs-prototypical"
     presets = GlyphsPrototypicalConfig
     settings = ("5-way 1-shot", "5-way 5-shot", "20-way 1-shot", "20-way 5-shot")
-    methods = (PIXELS, UNTRAINED, FIVE, TWENTY, SIXTY, COSINE, NEIGHBOUR, *MINUS)
+    methods = (PIXELS, UNTRAINED, FIVE, TWENTY, SIXTY, COSINE, *RULES, *MINUS)
     units: ClassVar = {"accuracy": "%"}
 
     def load(self) -> None:
@@ -92,7 +101,7 @@ class GlyphsPrototypical(Recipe):
     def judged(self, seed: int, setting: str, method: str, folder: Path) -> float:
         """The share that is right in the tasks of a setting."""
         ways, shots = (int(part.split("-")[0]) for part in setting.split())
-        vectors = self.vectors(seed, TWENTY if method == NEIGHBOUR else method, folder)
+        vectors = self.vectors(seed, TWENTY if method in RULES else method, folder)
         sampler = EpisodeSampler(vectors, ways, shots, self.config.queries, tasks=10, seed=2)
         return evaluate(classifier(method), sampler, self.config.tasks).mean
 
@@ -131,6 +140,6 @@ class GlyphsPrototypical(Recipe):
 
 def classifier(method: str) -> Predict:
     """How the vectors of a method are classified."""
-    if method in (PIXELS, NEIGHBOUR):
-        return partial(nearest_neighbour, embed=nn.Identity())
-    return by_rule(by_cosine if method == COSINE else by_prototypes)
+    if method == PIXELS:
+        return RULES[NEIGHBOUR]
+    return RULES.get(method) or by_rule(by_cosine if method == COSINE else by_prototypes)

@@ -19,6 +19,7 @@ from course.reproduce.glyphs_prototypical import (
     NEIGHBOUR,
     PIXELS,
     RATES,
+    RULES,
     SIXTY,
     TWENTY,
     UNTRAINED,
@@ -78,6 +79,7 @@ def test_differences_are_paired_and_a_neighbour_stands_on_the_vectors_of_prototy
     sampler = EpisodeSampler(vectors, 20, 1, 5, tasks=10, seed=2)
     by_hand = evaluate(partial(nearest_neighbour, embed=lambda x: x), sampler, recipe.config.tasks).mean
     assert found[NEIGHBOUR] == pytest.approx(100 * by_hand)
+    assert len({found[rule] for rule in (TWENTY, *RULES)}) == 1 + len(RULES)
     assert found[PIXELS] > 20  # the noise is easy; chance is 5
     assert found[UNTRAINED] > 5
 
