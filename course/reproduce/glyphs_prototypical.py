@@ -69,8 +69,8 @@ class GlyphsPrototypicalConfig:
 
     @classmethod
     def quick(cls) -> "GlyphsPrototypicalConfig":
-        """A narrow network and short trainings: ten minutes."""
-        return cls(filters=32, steps=100)
+        """Three seeds of a narrow network, trained briefly: ten minutes."""
+        return cls(filters=32, steps=100, seeds=(0, 1, 2))
 
     @classmethod
     def full(cls) -> "GlyphsPrototypicalConfig":
@@ -88,10 +88,11 @@ class GlyphsPrototypical(Recipe):
     units: ClassVar = {"accuracy": "%"}
 
     def load(self) -> None:
-        """Read the characters. A training that several rows share takes place once."""
+        """Read the characters. What several rows share takes place once."""
         splits = ("train", "validation", "test")
         self.splits = {split: data.load("glyphs", split=split).to(self.device) for split in splits}
         self.vectors = cache(self.vectors)
+        self.judged = cache(self.judged)
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """Accuracy on the test scripts, or the difference of two methods in the same tasks."""

@@ -167,4 +167,4 @@ def kl_clusters(x, start, steps):
     },
 }
 
-HIDDEN_ONLY = {}
+HIDDEN_ONLY = {"kl_clusters": ["the start changes"]}
