@@ -139,9 +139,9 @@ def linear_classifier(prototypes: Tensor) -> tuple[Tensor, Tensor]:
     same for all classes, which leaves the softmax as it is.
 
     Example:
-        >>> weight, bias = linear_classifier(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        >>> weight, bias = linear_classifier(torch.tensor([[1.0, 2.0], [2.0, 0.0]]))
         >>> weight.tolist(), bias.tolist()
-        ([[0.0, 0.0], [4.0, 0.0]], [0.0, -4.0])
+        ([[2.0, 4.0], [4.0, 0.0]], [-5.0, -4.0])
     """
     return 2 * prototypes, -prototypes.square().sum(-1)
 
