@@ -10,22 +10,27 @@ import torch
 from course import data
 from course.data import EpisodeSampler
 from course.meta_learning.baselines import nearest_neighbour
+from course.meta_learning.embedding import by_rule
 from course.meta_learning.evaluation import evaluate
+from course.meta_learning.prototype_variants import by_cosine, by_ellipses, by_matching, by_prototypes, rectified
 from course.reproduce import glyphs_prototypical
 from course.reproduce.glyphs_prototypical import (
     COSINE,
+    ELLIPSES,
     FIVE,
+    MATCHING,
     MINUS,
     NEIGHBOUR,
     PIXELS,
     RATES,
-    RULES,
+    RECTIFIED,
     SIXTY,
     TWENTY,
     UNTRAINED,
     WAYS,
     GlyphsPrototypical,
     GlyphsPrototypicalConfig,
+    classifier,
 )
 
 
@@ -79,8 +84,15 @@ def test_differences_are_paired_and_a_neighbour_stands_on_the_vectors_of_prototy
     sampler = EpisodeSampler(vectors, 20, 1, 5, tasks=10, seed=2)
     by_hand = evaluate(partial(nearest_neighbour, embed=lambda x: x), sampler, recipe.config.tasks).mean
     assert found[NEIGHBOUR] == pytest.approx(100 * by_hand)
-    several = {rule: recipe.measure(0, "20-way 5-shot", rule, tmp_path / rule)["accuracy"] for rule in (TWENTY, *RULES)}
-    assert len(set(several.values())) == 1 + len(RULES)
+    named = {
+        TWENTY: by_prototypes,
+        COSINE: by_cosine,
+        MATCHING: by_matching,
+        ELLIPSES: by_ellipses,
+        RECTIFIED: rectified,
+    }
+    for name, rule in named.items():
+        torch.testing.assert_close(classifier(name)(sampler[0]), by_rule(rule)(sampler[0]))
     assert found[PIXELS] > 20  # the noise is easy; chance is 5
     assert found[UNTRAINED] > 5
 
