@@ -57,6 +57,11 @@ RECIPES = {
         (),
         "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
     ),
+    "glyphs-prototypical": Listed(
+        "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
+        (),
+        "prototypical networks trained with tasks of 5, 20 and 60 ways at equal images, on scripts never seen",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

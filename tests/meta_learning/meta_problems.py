@@ -31,8 +31,8 @@ def randomised(model, seed=0, scale=0.5):
     return model
 
 
-def mlp(inputs, outputs, activation=None):
-    norm = nn.BatchNorm1d(6, track_running_stats=False)
+def mlp(inputs, outputs, activation=None, averages=False):
+    norm = nn.BatchNorm1d(6, track_running_stats=averages)
     layers = (nn.Linear(inputs, 6), norm, activation or nn.Tanh(), nn.Linear(6, outputs))
     return randomised(nn.Sequential(*layers))
 

@@ -1,4 +1,4 @@
-"""Learners train, resume, evaluate and adapt: MAML, Reptile with its update in closed form, and three small others."""
+"""Learners train, resume, evaluate and adapt: MAML, Reptile with its update in closed form, prototypes, small ones."""
 
 import copy
 from dataclasses import replace
@@ -15,19 +15,19 @@ from course.meta_learning.adaptation import adapt
 from course.meta_learning.evaluation import task_scores
 from course.meta_learning.learner import MetaLearner
 from course.meta_learning.maml import MAML, MAMLConfig, Reptile, meta_gradient, meta_loss
+from course.meta_learning.prototypical import PrototypicalNetwork
 from course.metrics import interval95
 from course.representation.cnn import initialise
 
 CONFIG = MAMLConfig(inner_lr=0.1, inner_steps=2, test_steps=3, outer_lr=0.01, iterations=6)
 
 
-class Prototypes(MetaLearner):
-    """A prototypical network (Snell et al., 2017): a class is the mean of the vectors of its examples."""
+class FirstExamples(MetaLearner):
+    """A learner that says only how it adapts: a class is the vector of its first example."""
 
     def adapt(self, x, y):
-        vectors = self.model(x)
-        means = torch.stack([vectors[y == label].mean(0) for label in range(int(y.max()) + 1)])
-        return lambda new_x: -torch.cdist(self.model(new_x), means).square()
+        firsts = self.model(x)[[y.tolist().index(label) for label in range(int(y.max()) + 1)]]
+        return lambda new_x: -torch.cdist(self.model(new_x), firsts).square()
 
 
 class ANIL(MAML):
@@ -51,7 +51,7 @@ class MetaSGD(MAML):
         return dict(zip(self.start, self.rates, strict=True))
 
 
-LEARNERS = (MAML, Reptile, Prototypes, ANIL, MetaSGD)
+LEARNERS = (MAML, Reptile, FirstExamples, PrototypicalNetwork, ANIL, MetaSGD)
 
 
 class Blobs:
@@ -65,7 +65,7 @@ class Blobs:
 
 
 def learner(kind=MAML, config=CONFIG, **options):
-    return kind(mlp(2, 3), config, **options)
+    return kind(mlp(2, 3, averages=kind is PrototypicalNetwork), config, **options)
 
 
 def weights(learner):
@@ -75,8 +75,8 @@ def weights(learner):
 def test_an_evaluation_draws_no_dropout_and_leaves_modes_and_averages_as_they_are():
     model = nn.Sequential(mlp(2, 3), nn.Dropout(0.5), nn.BatchNorm1d(3, dtype=torch.float64))
     model[0].eval()
-    prototypes, before = Prototypes(model, CONFIG), copy.deepcopy(model.state_dict())
-    first, again = (prototypes.evaluate(Blobs(), 6).values for _ in range(2))
+    firsts, before = FirstExamples(model, CONFIG), copy.deepcopy(model.state_dict())
+    first, again = (firsts.evaluate(Blobs(), 6).values for _ in range(2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     torch.testing.assert_close(dict(model.state_dict()), dict(before), rtol=0, atol=0)
     assert (model[0].training, model[1].training, model[2].training) == (False, True, True)
@@ -184,7 +184,7 @@ def test_an_evaluation_scores_the_predictions_of_the_adapted_models(kind):
     assert result.metric == "accuracy"
 
 
-@pytest.mark.parametrize("kind", [Prototypes, ANIL, MetaSGD])
+@pytest.mark.parametrize("kind", [FirstExamples, PrototypicalNetwork, ANIL, MetaSGD])
 def test_a_small_learner_learns(kind):
     config = replace(CONFIG, inner_lr=0.5, inner_steps=1, test_steps=1, iterations=100)
     trained, before = (learner(kind, config) for _ in range(2))
@@ -208,7 +208,7 @@ def test_the_loss_of_an_episode_is_the_objective_and_so_is_its_derivative(kind, 
 
 
 def test_a_learner_that_says_only_how_it_adapts_has_the_mean_query_loss():
-    trained, episode = learner(Prototypes), blobs()
+    trained, episode = learner(FirstExamples), blobs()
     each = [F.cross_entropy(p, y) for p, y in zip(trained.predictions(episode), episode.query_y, strict=True)]
     torch.testing.assert_close(trained.episode_loss(episode).detach(), torch.stack(each).mean())
     assert not trained.predictions(episode).requires_grad

@@ -22,6 +22,7 @@ from course.reproduce import glyphs_vit, recipe_class, runner, wavenet_bits
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
+from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
@@ -44,6 +45,8 @@ VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
 GLYPHS_VIT = replace(GlyphsViTConfig.quick(), patch=14, batch_size=8, validation=1, test=1, **VIT)
 EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_steps=2, **VIT)
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
+WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
+PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 VOICES = {
@@ -72,6 +75,8 @@ def load(
         return tiny_mnist(split)
     if name == "fsdd":
         return tiny_fsdd() if split is None else tiny_fsdd().select(torch.arange(0, 390, 13))
+    if name == "glyphs":
+        return tiny_glyphs(split)
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
@@ -97,6 +102,16 @@ def tiny_omniglot(split: str) -> LabelledSet:
     names = tuple(f"{split} {number}" for number in range(classes))
     labels = torch.arange(classes).repeat_interleave(5)
     return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny omniglot", full=255)
+
+
+def tiny_glyphs(split: str) -> LabelledSet:
+    """Sixty blocks of noise with ten noisy drawings each; those of two splits differ."""
+    generator = torch.Generator().manual_seed(len(split))
+    shapes = torch.rand(60, 1, 1, SIZE, SIZE, generator=generator)
+    noisy = 127 * (shapes + torch.rand(60, 10, 1, SIZE, SIZE, generator=generator))
+    names = tuple(f"{split} {number}" for number in range(60))
+    labels = torch.arange(60).repeat_interleave(10)
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny glyphs", full=255)
 
 
 def tiny_mnist(split: str) -> LabelledSet:
@@ -148,6 +163,7 @@ def install(patch=setattr) -> None:
         patch(glyphs_vit, name, value)
     patch(glyphs_vit.GlyphsViT, "settings", ("1 of a class", "2 of a class"))
     patch(EmojiViTConfig, "quick", lambda: EMOJI_VIT)
+    patch(GlyphsPrototypicalConfig, "quick", lambda: PROTOTYPICAL)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(WaveNetConfig, "quick", lambda: WAVENET)
     patch(wavenet_bits, "SAID", 900)  # samples
