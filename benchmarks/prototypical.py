@@ -8,6 +8,10 @@ peer subtracts every prototype from every query. The peer of the training step i
 used code, in our own words, with everything in memory: images picked one by one and stacked, a textbook Conv4 in
 torch's default layout, a loop over the classes that looks up their images, and all differences. Both steps draw their
 own episode; the comparison before uses one and the same.
+
+The repository that is meant (orobix/Prototypical-Networks-for-Few-shot-Learning-PyTorch, commit df89808; one line of
+its sampler changed for today's NumPy, the same images in memory) took 577 ms a step where the course took 304, 1.88
+times as long (CPU time, median of 11 in turn).
 """
 
 from collections.abc import Callable, Iterator
