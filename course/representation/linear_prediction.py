@@ -1,7 +1,7 @@
 r"""What a model of sound has to beat: the shares of the codes, and the best weighted sum of the samples before.
 
-Both say how many bits a sample needs and can be let go, so that they can be compared
-with a network on the same codes.
+All say how many bits a sample needs and can be let go, so that they can be compared with a network on the same codes.
+A network that is told the vowel and the speaker is compared with sums that are told the same.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from course.arguments import require_whole
 from course.representation.mulaw import CODES, decode, encode
-from course.representation.spoken_codes import CodeSet
+from course.representation.spoken_codes import CodeSet, mean_bits
 
 SMOOTHING = 0.02  # is added to every count
 ROWS = 100  # utterances at a time
@@ -60,9 +60,15 @@ class LinearPredictor:
         self.table /= self.table.sum(1, keepdim=True)
         return self
 
+    def surprise(self, data: CodeSet) -> Tensor:
+        """The bits of every sample, ``[n, longest]``; 0 after the end of an utterance."""
+        bits, real = torch.zeros(data.codes.shape), data.real.cpu()
+        bits[real] = -self.table[self.errors(data)].log2()
+        return bits
+
     def bits(self, data: CodeSet) -> float:
         """Bits a sample."""
-        return -self.table[self.errors(data)].log2().mean().item()
+        return mean_bits(self.surprise(data), data)
 
     def predict(self, data: CodeSet) -> Tensor:
         """The sum for every sample, ``float64 [n, longest]``; before the beginning all samples are 0."""
@@ -80,17 +86,86 @@ class LinearPredictor:
 
     def generate(self, n: int, samples: int, seed: int) -> Tensor:
         """Codes ``int64 [n, samples]``: each the predicted one and an error drawn from the table."""
-        random = torch.Generator().manual_seed(seed)
-        codes = torch.full((n, self.order + samples), CODES // 2)
-        waves = decode(codes, dtype=torch.float64)
-        for now in range(self.order, self.order + samples):
-            predicted = encode(waves[:, now - self.order : now] @ self.weights.flip(0))
-            errors = torch.multinomial(self.table[predicted * BINS // CODES], 1, generator=random)[:, 0] - CODES + 1
-            codes[:, now] = (predicted + errors).clamp(0, CODES - 1)
-            waves[:, now] = decode(codes[:, now], dtype=torch.float64)
-        return codes[:, self.order :]
+        return let_go(self.weights.expand(n, -1), self.table.expand(n, -1, -1), samples, seed)
 
     @staticmethod
     def waves(data: CodeSet) -> Tensor:
         data = data.to("cpu")
         return decode(data.codes, dtype=torch.float64) * data.real
+
+
+@dataclass
+class ToldPredictor:
+    """A :class:`LinearPredictor` for each combination of what is told, such as each vowel of each speaker.
+
+    Args:
+        order, ridge: of all of them.
+
+    Example:
+        >>> tones = torch.stack([torch.sin(0.3 * torch.arange(400.0)), torch.sin(0.7 * torch.arange(400.0))])
+        >>> data = CodeSet.from_waves(tones, torch.tensor([400, 400]), 8000, [torch.tensor([0, 1])])
+        >>> told, untold = ToldPredictor(order=2).fit(data), LinearPredictor(order=2).fit(data)
+        >>> told.bits(data) < untold.bits(data), told.generate(torch.tensor([[1], [0], [1]]), 50, seed=0).shape
+        (True, torch.Size([3, 50]))
+    """
+
+    order: int
+    ridge: float = 1e-6
+
+    def fit(self, data: CodeSet) -> "ToldPredictor":
+        """Fit each to the utterances of its combination."""
+        parts = by_conditions(data.conditions)
+        self.each = {told: LinearPredictor(self.order, self.ridge).fit(data.select(rows)) for told, rows in parts}
+        return self
+
+    def surprise(self, data: CodeSet) -> Tensor:
+        """The bits of every sample, ``[n, longest]``; 0 after the end of an utterance."""
+        bits = torch.zeros(data.codes.shape)
+        for told, rows in by_conditions(data.conditions):
+            bits[rows.cpu()] = self.fitted_to(told).surprise(data.select(rows))
+        return bits
+
+    def bits(self, data: CodeSet) -> float:
+        """Bits a sample."""
+        return mean_bits(self.surprise(data), data)
+
+    def generate(self, conditions: Tensor, samples: int, seed: int) -> Tensor:
+        """Codes ``int64 [n, samples]`` for ``conditions [n, c]``, each by the predictor of its combination."""
+        chosen = [self.fitted_to(tuple(told)) for told in conditions.tolist()]
+        weights, tables = (torch.stack([getattr(one, name) for one in chosen]) for name in ("weights", "table"))
+        return let_go(weights, tables, samples, seed)
+
+    def fitted_to(self, told: tuple[int, ...]) -> LinearPredictor:
+        """The predictor of a combination.
+
+        Raises:
+            ValueError: if it was in no training utterance.
+        """
+        if told not in self.each:
+            raise ValueError(f"no training utterance has the conditions {list(told)}: fit to a set that has them all")
+        return self.each[told]
+
+
+def by_conditions(conditions: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
+    """Each combination in ``conditions [n, c]``, and the rows that have it."""
+    found, which = conditions.unique(dim=0, return_inverse=True)
+    return [(tuple(told), (which == place).nonzero()[:, 0]) for place, told in enumerate(found.tolist())]
+
+
+def let_go(weights: Tensor, tables: Tensor, samples: int, seed: int) -> Tensor:
+    """Codes ``int64 [n, samples]``: each is the predicted one, and an error that is drawn from a table.
+
+    Args:
+        weights: of each utterance, ``float64 [n, p]``.
+        tables: of each utterance, ``[n, BINS, 2 CODES - 1]``.
+        samples, seed: how many, and of the draws.
+    """
+    (n, order), random = weights.shape, torch.Generator().manual_seed(seed)
+    codes, rows = torch.full((n, order + samples), CODES // 2), torch.arange(n)
+    waves, oldest_first = decode(codes, dtype=torch.float64), weights.flip(1)
+    for now in range(order, order + samples):
+        predicted = encode((waves[:, now - order : now] * oldest_first).sum(1))
+        errors = torch.multinomial(tables[rows, predicted * BINS // CODES], 1, generator=random)[:, 0] - CODES + 1
+        codes[:, now] = (predicted + errors).clamp(0, CODES - 1)
+        waves[:, now] = decode(codes[:, now], dtype=torch.float64)
+    return codes[:, order:]

@@ -77,7 +77,6 @@ class CodeSet(OnDevice):
         return torch.arange(self.codes.shape[1], device=self.codes.device) < self.lengths[:, None]
 
 
-@torch.no_grad()
 def bits_per_sample(model: WaveNet, data: CodeSet, batch: int = 20) -> float:
     r"""What the model needs on average to write down a sample, in bits: :eq:`wavenet-bits`.
 
@@ -85,13 +84,31 @@ def bits_per_sample(model: WaveNet, data: CodeSet, batch: int = 20) -> float:
 
     It is the length of the shortest code by Shannon's theorem, up to two bits an utterance; 8 are without a model.
     """
-    total = 0.0
+    return mean_bits(surprise(model, data, batch), data)
+
+
+@torch.no_grad()
+def surprise(model: WaveNet, data: CodeSet, batch: int = 20) -> Tensor:
+    """The bits of every sample, ``[n, longest]``; 0 after the end of an utterance.
+
+    Args:
+        model, data: a model, and what it is to write down.
+        batch: utterances at a time.
+    """
+    bits = torch.zeros(data.codes.shape, device=data.codes.device)
     for part in data.lengths.argsort().split(batch):  # utterances of about one length, cut to the longest of them
         some = data.select(part)
         some = replace(some, codes=some.codes[:, : int(some.lengths.max())])
-        scores = model(some.codes, some.conditions)
-        total += F.cross_entropy(scores[some.real], some.codes[some.real], reduction="sum").item()
-    return total / int(data.lengths.sum()) / math.log(2)
+        scores, real = model(some.codes, some.conditions), some.real
+        nats = torch.zeros(some.codes.shape, device=bits.device)
+        nats[real] = F.cross_entropy(scores[real], some.codes[real], reduction="none")
+        bits[part, : nats.shape[1]] = nats / math.log(2)
+    return bits
+
+
+def mean_bits(bits: Tensor, data: CodeSet) -> float:
+    """The mean of bits ``[n, longest]`` over the real samples."""
+    return bits.sum(dtype=torch.float64).item() / int(data.lengths.sum())
 
 
 def train(

@@ -39,7 +39,9 @@ def receptive_field(dilations: Sequence[int], kernel: int) -> int:
 class GatedLayer(nn.Module):
     r"""A causal convolution with a gate; it adds to what goes on, and to what is read out: :eq:`wavenet-gate`.
 
-    .. math:: z = \tanh(A * h + a_c) \odot \sigma(B * h + b_c), \qquad h' = h + R z + r, \qquad s = S z + q
+    .. math:: z = \tanh(A * h + a_c) \odot \sigma(B * h + b_c), \qquad h' = h + U z + u, \qquad s = V z + v
+
+    A and B are kernels, U and V matrices, u and v biases; a and b hold what is told, see :class:`WaveNet`.
 
     Args:
         width: channels of h.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from course.representation.linear_prediction import LinearPredictor
+from course.representation.linear_prediction import LinearPredictor, ToldPredictor
 from course.representation.mulaw import CODES, decode, step
 from course.representation.spoken_codes import CodeSet
 
@@ -65,6 +65,46 @@ def test_what_it_generates_resonates_as_what_it_was_fitted_to():
     first, second = LinearPredictor(2).fit(again).weights.tolist()
     assert second < -0.6  # poles near the unit circle, and their angle:
     assert first / (2 * math.sqrt(-second)) == pytest.approx(A[0] / (2 * math.sqrt(-A[1])), abs=0.06)
+
+
+def two_tones():
+    """Two tones, each said three times with an end of its own; the condition tells which."""
+    told, lengths = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([300, 400, 400, 350, 400, 320])
+    time = torch.arange(400)
+    x = (torch.tensor([0.3, 0.7])[told][:, None] * time + told[:, None]).sin() * (time < lengths[:, None])
+    return CodeSet.from_waves(x, lengths, 8000, [told])
+
+
+@pytest.mark.parametrize("kind", [LinearPredictor, ToldPredictor])
+def test_bits_are_the_mean_surprise_of_the_real_samples(kind):
+    data = two_tones()
+    model = kind(3).fit(data)
+    bits = model.surprise(data)
+    assert bits.shape == data.codes.shape and (bits[data.real] > 0).all() and (bits[~data.real] == 0).all()
+    assert model.bits(data) == pytest.approx(bits[data.real].double().mean().item())
+
+
+def test_a_told_predictor_is_the_one_of_its_combination():
+    data = two_tones()
+    told, each = ToldPredictor(3).fit(data), {}
+    for number in (0, 1):
+        part = data.select(data.conditions[:, 0] == number)
+        each[number] = LinearPredictor(3).fit(part)
+        assert torch.equal(told.surprise(data)[data.conditions[:, 0] == number], each[number].surprise(part))
+        same = told.generate(torch.full((4, 1), number), 60, seed=5)
+        assert torch.equal(same, each[number].generate(4, 60, seed=5))
+    assert told.bits(data) < LinearPredictor(3).fit(data).bits(data) - 0.5
+    mixed = decode(told.generate(torch.tensor([[1], [0], [1]]), 400, seed=0))
+    tones = torch.fft.rfft(mixed).abs().argmax(1) / 400 * 2 * math.pi
+    np.testing.assert_allclose(tones, [0.7, 0.3, 0.7], atol=0.1)
+
+
+def test_what_was_never_told_in_training_is_refused():
+    data = two_tones()
+    model = ToldPredictor(3).fit(data.select(data.conditions[:, 0] == 1))
+    for call in (lambda: model.bits(data), lambda: model.generate(torch.tensor([[0]]), 9, seed=0)):
+        with pytest.raises(ValueError, match=r"no training utterance has the conditions \[0\]"):
+            call()
 
 
 def test_a_negative_order_is_refused():

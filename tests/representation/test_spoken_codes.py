@@ -8,7 +8,7 @@ import torch
 from course.data.speakers import held_vowels
 from course.representation import spoken_codes
 from course.representation.mulaw import decode
-from course.representation.spoken_codes import CodeSet, bits_per_sample, heard, near, train
+from course.representation.spoken_codes import CodeSet, bits_per_sample, heard, near, surprise, train
 from course.representation.wavenet import WaveNet
 
 
@@ -37,12 +37,13 @@ def test_utterances_are_scaled_to_one_peak_and_padding_is_no_sample():
 
 def test_bits_are_their_definition_and_an_untrained_model_needs_about_8():
     data, model = tones(), wavenet()
-    total = 0.0
+    bits = torch.zeros(data.codes.shape)
     for row in range(6):
         scores = model(data.codes[row : row + 1], data.conditions[row : row + 1])[0]
         for t in range(int(data.lengths[row])):
-            total -= scores[t].log_softmax(0)[data.codes[row, t]].item() / math.log(2)
-    expected = total / int(data.lengths.sum())
+            bits[row, t] = -scores[t].log_softmax(0)[data.codes[row, t]].item() / math.log(2)
+    assert torch.allclose(surprise(model, data, batch=4), bits, atol=1e-4)  # and 0 after the end
+    expected = bits.sum().item() / int(data.lengths.sum())
     assert bits_per_sample(model, data, batch=4) == pytest.approx(expected, abs=1e-4)
     assert expected == pytest.approx(8, abs=0.3)
 

@@ -167,7 +167,7 @@ def install(patch=setattr) -> None:
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(WaveNetConfig, "quick", lambda: WAVENET)
     patch(wavenet_bits, "SAID", 900)  # samples
-    patch(wavenet_bits, "TAKES", 3)
+    patch(wavenet_bits, "TAKES", 4)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
