@@ -28,7 +28,7 @@ from course.reproduce.runner import Recipe, saved_in
 CHARACTERS = "123456789" + "ABDEFGHJLMNQRTY" + "abdefghnrtqyk"
 ACCURACY, SHUFFLED = "accuracy", "accuracy on test pictures with shuffled patches"
 CNN, VIT, UNPLACED, TAUGHT = "CNN", "ViT", "ViT without positions", "ViT taught by the CNN"
-LARGER = "ViT, positions ten times as large"
+LARGER = "ViT, large positions"
 CNN_SHUFFLED, VIT_SHUFFLED = "CNN, every picture shuffled", "ViT, every picture shuffled"
 PIXELS, LINEAR = "nearest neighbour in pixels", "linear in pixels"
 CNN_UNTRAINED, VIT_UNTRAINED = "CNN, untrained", "ViT, untrained"
