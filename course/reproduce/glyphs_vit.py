@@ -130,7 +130,7 @@ class GlyphsViT(Recipe):
         PIXELS, LINEAR, CNN_UNTRAINED, CNN, VIT_UNTRAINED, VIT, LARGER, UNPLACED, TAUGHT, CNN_SHUFFLED, VIT_SHUFFLED
     )  # fmt: skip
     settings = ("4 of a class", "16 of a class", "64 of a class", "256 of a class", LONGER)
-    only: ClassVar = {LONGER: (PIXELS, LINEAR, VIT)}  # the CNN has nothing left to gain there
+    only: ClassVar = {LONGER: (PIXELS, LINEAR, CNN, VIT)}
     units: ClassVar = {ACCURACY: "%", SHUFFLED: "%"}
     differences: ClassVar = {
         f"{one} minus {other}": (one, other)
