@@ -55,8 +55,8 @@ class GlyphsErasing(Recipe):
     differences: ClassVar = {
         f"{one} minus {other}": (one, other)
         for one, other in (
-            (LAST, RANDOM), (UNTRAINED, RANDOM), (ROLLOUT, RANDOM), (ROLLOUT, INKED), (ROLLOUT, MIDDLE), (ROLLOUT, INK),
-            (GRADIENT, ROLLOUT), (LEFT_OUT, GRADIENT),
+            (LAST, RANDOM), (UNTRAINED, RANDOM), (ROLLOUT, UNTRAINED), (ROLLOUT, INKED), (ROLLOUT, MIDDLE),
+            (ROLLOUT, INK), (GRADIENT, ROLLOUT), (LEFT_OUT, INK),
         )
     }  # fmt: skip
 
