@@ -13,11 +13,9 @@ from course.arguments import require_whole
 from course.data.glyphs import affine_maps, drawings, faces, one_thread, warped
 from course.data.sets import DataError, LabelledSet
 
-FACES = {  # positions in the list of all twelve faces: every split has each of the three families, in other styles
-    "train": (0, 1, 6, 7, 8, 11),
-    "validation": (2, 5, 10),
-    "test": (3, 4, 9),
-}
+# positions in the list of all twelve faces: every split has each of the three families, in other styles; some differ in
+# their slant alone, so a split of faces is less than one of families
+FACES = {"train": (0, 1, 6, 7, 8, 11), "validation": (2, 5, 10), "test": (3, 4, 9)}
 
 
 def render(
@@ -29,6 +27,7 @@ def render(
         characters: single characters, the classes; all must be in matplotlib's DejaVu typefaces.
         examples: images of each.
         split: ``train``, ``validation`` or ``test`` decide the faces, which no two splits share; ``None`` takes all.
+            Two of the three test faces are a training face at another slant.
         seed: of the draws; two splits with one seed draw alike.
         strength: 1 as in `glyphs`; 0 neither turns, shears, scales nor shifts.
 

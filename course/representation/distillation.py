@@ -25,7 +25,8 @@ def distillation_loss(scores: Tensor, labels: Tensor, taught: Tensor, share: flo
         labels: y, ``int64 [n]``.
         taught: scores t of the teacher, ``[n, classes]``.
         share: the weight :math:`\lambda` of the teacher, from 0 to 1.
-        temperature: :math:`\tau > 0`. The factor :math:`\tau^2` keeps the gradient of the teacher's part at one size.
+        temperature: :math:`\tau > 0`. The factor :math:`\tau^2` keeps the gradient of the teacher's part at one
+            size when the temperature is high.
 
     Raises:
         ValueError: if a shape or number is another one.

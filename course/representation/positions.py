@@ -44,7 +44,7 @@ def interpolate_positions(positions: Tensor, grid: tuple[int, int], to: tuple[in
 def sinusoidal_positions_2d(rows: int, columns: int, width: int) -> Tensor:
     r"""Fixed waves for a grid, ``[rows * columns, width]``: :eq:`vit-waves`.
 
-    .. math:: P_{(r,c)} = [\,P_r;\; P_c\,]
+    .. math:: \pi_{(r,s)} = [\,\pi_r;\; \pi_s\,]
 
     with the waves of :eq:`bert-sinusoids`, half as wide, along each axis.
 
@@ -59,7 +59,7 @@ def sinusoidal_positions_2d(rows: int, columns: int, width: int) -> Tensor:
 def rotary_angles_2d(rows: int, columns: int, d: int) -> Tensor:
     r"""Angles that turn the queries and keys of one head, ``[rows * columns, d / 2]``: :eq:`vit-rotary-angles`.
 
-    .. math:: a_{(r,c)} = [\,r\,\omega;\; c\,\omega\,], \qquad \omega_i = 100^{-4i/d}, \quad i = 0, \dots, d/4 - 1
+    .. math:: a_{(r,s)} = [\,r\,\omega;\; s\,\omega\,], \qquad \omega_i = 100^{-4i/d}, \quad i = 0, \dots, d/4 - 1
 
     Raises:
         ValueError: if a number is not whole, or d no multiple of 4.

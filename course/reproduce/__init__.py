@@ -52,6 +52,11 @@ RECIPES = {
         (),
         "the group of an emoji by a CNN and by vision transformers, one choice changed at a time",
     ),
+    "glyphs-erasing": Listed(
+        "course.reproduce.glyphs_erasing:GlyphsErasing",
+        (),
+        "does an attention map name the patches that a vision transformer needs? They are erased",
+    ),
     "glyphs-vit": Listed(
         "course.reproduce.glyphs_vit:GlyphsViT",
         (),

@@ -78,6 +78,24 @@ def test_intervals_are_students_over_seeds_or_over_the_repetitions_of_the_only_o
     assert (result.seeds, result.config["throws"]) == (list(getattr(Config, preset)().seeds), 20)
 
 
+def test_a_setting_may_have_some_of_the_methods_and_only_differences_of_those(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "only", {"by night": ("loaded",)})
+    monkeypatch.setattr(Dice, "differences", {"gain": ("loaded", "fair")})
+    found = {(metric.setting, metric.method) for metric in run(tmp_path).metrics}
+    assert found == {("by day", name) for name in ("fair", "loaded", "gain")} | {("by night", "loaded")}
+    assert {cell[1:] for cell in Dice.log[1:]} == set(Dice.cells())
+
+
+def test_of_items_that_every_seed_has_the_interval_is_over_their_means(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "items", {"points": "dice"})
+    metrics = run(tmp_path).metrics
+    stored = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*/seed-*/measured.json"))]
+    values = np.mean([seed["by day"]["fair"]["points"] for seed in stored], axis=0)  # [throws]
+    low, high = stats.t.interval(0.95, 19, loc=values.mean(), scale=stats.sem(values))
+    assert (metrics[0].mean, metrics[0].interval95) == pytest.approx(((low + high) / 2, (high - low) / 2))
+    assert [(m.n, m.over) for m in metrics[:2]] == [(20, "dice"), (3, "seeds")]
+
+
 def test_a_broken_run_goes_on_and_ends_as_if_nothing_had_happened(tmp_path, monkeypatch):
     state = torch.get_rng_state()
     whole = run(tmp_path / "whole").metrics

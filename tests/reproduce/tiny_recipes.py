@@ -21,6 +21,7 @@ from course.meta_learning.maml import MAMLConfig
 from course.reproduce import glyphs_vit, recipe_class, runner, wavenet_bits
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
+from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
@@ -42,7 +43,9 @@ SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
-GLYPHS_VIT = replace(GlyphsViTConfig.quick(), patch=14, batch_size=8, validation=1, test=1, **VIT)
+LARGE = {"patch": 14, "batch_size": 8, "validation": 1, "test": 1}
+GLYPHS_VIT = replace(GlyphsViTConfig.quick(), **LARGE, **VIT)
+ERASING = replace(GlyphsErasingConfig.quick(), erased=1, **LARGE, **VIT)
 EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_steps=2, **VIT)
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
@@ -159,9 +162,11 @@ def install(patch=setattr) -> None:
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
     patch(GlyphsViTConfig, "quick", lambda: GLYPHS_VIT)
-    for name, value in {"CHARACTERS": "AB", "MIDDLE": "2 of a class"}.items():
+    patch(GlyphsErasingConfig, "quick", lambda: ERASING)
+    for name, value in {"CHARACTERS": "AB", "MIDDLE": "2 of a class", "LONGER": "2 of a class, longer"}.items():
         patch(glyphs_vit, name, value)
-    patch(glyphs_vit.GlyphsViT, "settings", ("1 of a class", "2 of a class"))
+    patch(glyphs_vit.GlyphsViT, "settings", ("1 of a class", "2 of a class", "2 of a class, longer"))
+    patch(glyphs_vit.GlyphsViT, "only", {"2 of a class, longer": (glyphs_vit.CNN, glyphs_vit.VIT)})
     patch(EmojiViTConfig, "quick", lambda: EMOJI_VIT)
     patch(GlyphsPrototypicalConfig, "quick", lambda: PROTOTYPICAL)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
