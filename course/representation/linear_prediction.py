@@ -54,11 +54,13 @@ class LinearPredictor:
         r = torch.fft.irfft(power, n_fft)[: self.order + 1].numpy()
         r[0] *= 1 + self.ridge
         self.weights = torch.from_numpy(solve_toeplitz(r[:-1], r[1:]) if self.order else r[:0])
-        ranges, errors = self.errors(data)
-        self.table = torch.full((BINS, 2 * CODES - 1), SMOOTHING)
-        self.table.index_put_((ranges, errors), torch.ones(len(errors)), accumulate=True)
-        self.table /= self.table.sum(1, keepdim=True)
+        self.table = normal(self.counts(data) + SMOOTHING)
         return self
+
+    def counts(self, data: CodeSet) -> Tensor:
+        """How often each error occurs in each range of the predicted code, ``[BINS, 2 CODES - 1]``."""
+        ranges, errors = self.errors(data)
+        return torch.zeros(BINS, 2 * CODES - 1).index_put_((ranges, errors), torch.ones(len(errors)), accumulate=True)
 
     def surprise(self, data: CodeSet) -> Tensor:
         """The bits of every sample, ``[n, longest]``; 0 after the end of an utterance."""
@@ -98,8 +100,12 @@ class LinearPredictor:
 class ToldPredictor:
     """A :class:`LinearPredictor` for each combination of what is told, such as each vowel of each speaker.
 
+    One combination has few samples for its table of errors, so each leans on the table that all have together: a small
+    probability for *every* error instead would draw a click now and then, and what is said would lose its formants.
+
     Args:
         order, ridge: of all of them.
+        shared: weight of the common table, in samples for each range of the predicted code.
 
     Example:
         >>> tones = torch.stack([torch.sin(0.3 * torch.arange(400.0)), torch.sin(0.7 * torch.arange(400.0))])
@@ -111,11 +117,16 @@ class ToldPredictor:
 
     order: int
     ridge: float = 1e-6
+    shared: float = 400.0
 
     def fit(self, data: CodeSet) -> "ToldPredictor":
         """Fit each to the utterances of its combination."""
-        parts = by_conditions(data.conditions)
-        self.each = {told: LinearPredictor(self.order, self.ridge).fit(data.select(rows)) for told, rows in parts}
+        parts = {told: data.select(rows) for told, rows in by_conditions(data.conditions)}
+        self.each = {told: LinearPredictor(self.order, self.ridge).fit(part) for told, part in parts.items()}
+        counts = {told: self.each[told].counts(part) for told, part in parts.items()}
+        common = normal(sum(counts.values()) + SMOOTHING)
+        for told, one in self.each.items():
+            one.table = normal(counts[told] + self.shared * common)
         return self
 
     def surprise(self, data: CodeSet) -> Tensor:
@@ -144,6 +155,11 @@ class ToldPredictor:
         if told not in self.each:
             raise ValueError(f"no training utterance has the conditions {list(told)}: fit to a set that has them all")
         return self.each[told]
+
+
+def normal(counts: Tensor) -> Tensor:
+    """Frequencies: each row divided by its sum."""
+    return counts / counts.sum(1, keepdim=True)
 
 
 def by_conditions(conditions: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:

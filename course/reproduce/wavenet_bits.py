@@ -28,14 +28,17 @@ BITS, PITCH, FORMANTS = "bits a sample", "pitch within a semitone", "formants wi
 RECORDINGS, SOFT_RECORDINGS = "the test takes themselves", "the soft test takes themselves"
 HISTOGRAM, SHORT, LONG = "shares of the codes", "linear, 16 samples", "linear, as many samples as WaveNet"
 TOLD_SHORT, TOLD_LONG = "linear, 16 samples, told", "linear, as many samples, told"
+TOLD_MIDDLE = "linear, 100 samples, told"
 UNTRAINED, WAVENET, QUIET = "WaveNet, untrained", "WaveNet", "WaveNet, soft waves not scaled"
 UNTOLD, UNTOLD_NEAR = "WaveNet, told nothing", "WaveNet that sees 27, told nothing"
 LAYER, NEAR, MIDDLE = "WaveNet of one layer, sees 3", "WaveNet that sees 11", "WaveNet that sees 27"
-LONGER = "WaveNet, three times the steps"
+LONGER, WIDE = "WaveNet, three times the steps", "WaveNet of seven layers, sees 243"
 REACHES = {LAYER: (1,), NEAR: (1, 1, 1, 1, 1), MIDDLE: (1, 1, 3, 3, 5), UNTOLD_NEAR: (1, 1, 3, 3, 5)}  # dilations
+REACHES |= {WIDE: (1, 1, 3, 3, 5, 27, 81)}
+ORDERS = {HISTOGRAM: 0, SHORT: 16, TOLD_SHORT: 16, TOLD_MIDDLE: 100, LONG: None, TOLD_LONG: None}  # None: as WaveNet
 SEMITONE = 2 ** (1 / 12)
 VOWELS, TAKES = ("heed", "head", "hawed", "hood"), 16
-SPEAKERS = (12, 1, 9, 11)  # two semitones apart or more; pitch and formants of every take are measured right
+SPEAKERS = (12, 1, 9, 11)  # chosen because pitch and formants of every take are measured right
 SAID, SKIPPED = 2800, 400  # samples of what is said, and those at its beginning that are not judged
 SOFT = 0.01  # of the level of the set, whose peaks are about 0.2
 
@@ -111,7 +114,7 @@ class BitsRecipe(Recipe):
 
     def fitted(self, seed: int, method: str, folder: Path) -> WaveNet | LinearPredictor | ToldPredictor:
         """The best by validation of three settings of a method; a predictor from 0 samples knows shares only."""
-        if method in (HISTOGRAM, SHORT, LONG, TOLD_SHORT, TOLD_LONG):
+        if method in ORDERS:
             return self.linear(method)
         if method == UNTRAINED:
             return self.network(seed, method)
@@ -120,8 +123,8 @@ class BitsRecipe(Recipe):
     @cache  # noqa: B019, a recipe lives as long as its process
     def linear(self, method: str) -> LinearPredictor | ToldPredictor:
         """The best of three ridges, whatever the seed."""
-        order = {HISTOGRAM: 0, SHORT: 16, TOLD_SHORT: 16}.get(method, receptive_field(self.config.dilations, 3))
-        kind = ToldPredictor if method in (TOLD_SHORT, TOLD_LONG) else LinearPredictor
+        order = receptive_field(self.config.dilations, 3) if ORDERS[method] is None else ORDERS[method]
+        kind = ToldPredictor if method in (TOLD_SHORT, TOLD_MIDDLE, TOLD_LONG) else LinearPredictor
         predictors = [kind(order, ridge).fit(self.sets["train"]) for ridge in self.config.ridges]
         return min(predictors, key=lambda each: each.bits(self.sets["validation"]))
 
@@ -171,10 +174,11 @@ class VoicesWaveNet(BitsRecipe):
     """Held vowels of four simulated speakers."""
 
     name = "voices-wavenet"
-    methods = (RECORDINGS, *BitsRecipe.methods, UNTOLD, *REACHES, QUIET, SOFT_RECORDINGS)
+    methods = (RECORDINGS, *BitsRecipe.methods, TOLD_MIDDLE, UNTOLD, *REACHES, QUIET, SOFT_RECORDINGS)
     differences = minus(
         (UNTOLD, LONG), (WAVENET, TOLD_LONG), (MIDDLE, TOLD_LONG), (WAVENET, UNTOLD), (LAYER, NEAR), (NEAR, MIDDLE),
-        (NEAR, WAVENET), (MIDDLE, WAVENET), (UNTOLD_NEAR, UNTOLD), (QUIET, WAVENET), (QUIET, SOFT_RECORDINGS),
+        (NEAR, WAVENET), (MIDDLE, WAVENET), (WIDE, WAVENET), (WIDE, MIDDLE), (UNTOLD_NEAR, UNTOLD), (QUIET, WAVENET),
+        (QUIET, SOFT_RECORDINGS), (WAVENET, TOLD_MIDDLE),
     )  # fmt: skip
     units: ClassVar = {BITS: "", PITCH: "%", FORMANTS: "%"}
     counts = (len(VOWELS), len(SPEAKERS))
