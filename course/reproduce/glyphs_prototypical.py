@@ -79,7 +79,7 @@ class GlyphsPrototypicalConfig:
 
     @classmethod
     def quick(cls) -> "GlyphsPrototypicalConfig":
-        """Three seeds of a narrow network, trained briefly: half an hour on one thread."""
+        """Three seeds of a narrow network, trained briefly: twenty minutes on one thread."""
         return cls(filters=32, steps=100, seeds=(0, 1, 2))
 
     @classmethod
