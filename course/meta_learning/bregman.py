@@ -1,7 +1,7 @@
 r"""Bregman divergences: the distances for which the best centre of some points is their mean, whatever the points.
 
 A strictly convex function φ lies above its tangents; the divergence is the gap between φ and the tangent at the centre.
-Twice the length gives the squared Euclidean distance, the negative entropy the Kullback-Leibler divergence.
+The squared length gives the squared Euclidean distance, the negative entropy the Kullback-Leibler divergence.
 
 Source: Banerjee, Merugu, Dhillon and Ghosh, *Clustering with Bregman divergences* (2005).
 """

@@ -26,6 +26,16 @@ def by_cosine(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Ten
     return cosine_scores(query, class_means(support, labels, n_way))
 
 
+def by_nearest(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """The nearest support example of each class by squared distance, without any mean.
+
+    With one shot this is :func:`by_prototypes`.
+    """
+    scores = negative_squared_distances(query, support)  # [m, n]
+    of_others = labels != torch.arange(n_way, device=labels.device)[:, None]  # [N, n]
+    return scores[:, None].masked_fill(of_others, -torch.inf).amax(-1)
+
+
 def by_matching(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, scale: float = 10.0) -> Tensor:
     r"""Matching networks: every support example votes for its class, with a weight by its cosine to the query.
 
@@ -88,7 +98,7 @@ def by_mixtures(
 ) -> Tensor:
     r"""Several means for each class, found by k-means within it.
 
-    .. math:: s_k(x) = \ln \sum_{j=1}^{M} \pi_{kj} \exp\bigl(-\|x - c_{kj}\|^2\bigr)
+    .. math:: s_k(x) = \ln \sum_{j=1}^{J} \pi_{kj} \exp\bigl(-\|x - c_{kj}\|^2\bigr)
 
     This is :eq:`prototypical-mixture`: the joint density of class k as a mixture of Gaussians, each with the weight
     :math:`\pi_{kj}` of its share of the class's examples. ``modes=1`` is :func:`by_prototypes`. A class with fewer
