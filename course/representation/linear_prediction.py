@@ -120,7 +120,13 @@ class ToldPredictor:
     shared: float = 400.0
 
     def fit(self, data: CodeSet) -> "ToldPredictor":
-        """Fit each to the utterances of its combination."""
+        """Fit each to the utterances of its combination.
+
+        Raises:
+            ValueError: if ``shared`` is not positive: a range that one sound never visits would have no table.
+        """
+        if not 0 < self.shared < float("inf"):
+            raise ValueError(f"shared must be positive and finite, got {self.shared!r}")
         parts = {told: data.select(rows) for told, rows in by_conditions(data.conditions)}
         self.each = {told: LinearPredictor(self.order, self.ridge).fit(part) for told, part in parts.items()}
         counts = {told: self.each[told].counts(part) for told, part in parts.items()}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from course.representation.linear_prediction import LinearPredictor, ToldPredictor
+from course.representation.linear_prediction import SMOOTHING, LinearPredictor, ToldPredictor
 from course.representation.mulaw import CODES, decode, step
 from course.representation.spoken_codes import CodeSet
 
@@ -84,15 +84,25 @@ def test_bits_are_the_mean_surprise_of_the_real_samples(kind):
     assert model.bits(data) == pytest.approx(bits[data.real].double().mean().item())
 
 
-def test_a_told_predictor_is_the_one_of_its_combination():
+def test_a_told_predictor_has_the_sum_of_its_combination_and_a_table_that_leans_on_all():
     data = two_tones()
-    told, each = ToldPredictor(3).fit(data), {}
-    for number in (0, 1):
-        part = data.select(data.conditions[:, 0] == number)
-        each[number] = LinearPredictor(3).fit(part)
-        assert torch.equal(told.surprise(data)[data.conditions[:, 0] == number], each[number].surprise(part))
-        same = told.generate(torch.full((4, 1), number), 60, seed=5)
-        assert torch.equal(same, each[number].generate(4, 60, seed=5))
+    parts = [data.select(data.conditions[:, 0] == number) for number in (0, 1)]
+    alone = [LinearPredictor(3).fit(part) for part in parts]
+    counts = [one.counts(part) for one, part in zip(alone, parts, strict=True)]
+    for shared in (1e-3, 50.0, 1e12):
+        told = ToldPredictor(3, shared=shared).fit(data)
+        common = sum(counts) + SMOOTHING
+        common /= common.sum(1, keepdim=True)
+        for number, part in enumerate(parts):
+            own = told.each[number,]
+            assert torch.equal(own.weights, alone[number].weights)
+            expected = counts[number] + shared * common
+            expected = common if shared > 1e9 else expected / expected.sum(1, keepdim=True)
+            torch.testing.assert_close(own.table, expected, atol=1e-6, rtol=1e-5)
+            assert torch.equal(told.surprise(data)[data.conditions[:, 0] == number], own.surprise(part))
+            same = torch.full((4, 1), number)
+            assert torch.equal(told.generate(same, 60, seed=5), own.generate(4, 60, seed=5))
+    told = ToldPredictor(3).fit(data)
     assert told.bits(data) < LinearPredictor(3).fit(data).bits(data) - 0.5
     mixed = decode(told.generate(torch.tensor([[1], [0], [1]]), 400, seed=0))
     tones = torch.fft.rfft(mixed).abs().argmax(1) / 400 * 2 * math.pi
@@ -105,6 +115,11 @@ def test_what_was_never_told_in_training_is_refused():
     for call in (lambda: model.bits(data), lambda: model.generate(torch.tensor([[0]]), 9, seed=0)):
         with pytest.raises(ValueError, match=r"no training utterance has the conditions \[0\]"):
             call()
+
+
+def test_a_table_without_a_share_of_the_others_is_refused():
+    with pytest.raises(ValueError, match="shared must be positive and finite, got 0"):
+        ToldPredictor(3, shared=0).fit(two_tones())
 
 
 def test_a_negative_order_is_refused():

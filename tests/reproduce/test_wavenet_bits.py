@@ -21,6 +21,7 @@ from course.reproduce.wavenet_bits import (
     UNTOLD,
     UNTOLD_NEAR,
     WAVENET,
+    WIDE,
     VoicesWaveNet,
     WaveNetConfig,
     held,
@@ -87,6 +88,6 @@ def test_who_is_told_nothing_gets_no_conditions_and_the_others_do():
         model = recipe.network(0, method)
         assert recipe.sets_of(method)["train"].conditions.shape[1] == len(model.conditions) == told
     layers = {method: len(recipe.network(0, method).layers) for method in REACHES}
-    assert layers == {LAYER: 1, NEAR: 5, MIDDLE: 5, UNTOLD_NEAR: 5}
+    assert layers == {LAYER: 1, NEAR: 5, MIDDLE: 5, UNTOLD_NEAR: 5, WIDE: 7}
     reaches = [recipe.network(0, method).reach for method in (LAYER, NEAR, MIDDLE, UNTOLD_NEAR, WAVENET)]
     assert reaches == [3, 11, 27, 27, 243]
