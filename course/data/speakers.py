@@ -120,7 +120,7 @@ class HeldVowels(OnDevice):
         takes: the number of the take, from 0 on, ``int64 [n]``.
         pitch: the mean fundamental frequency in Hz, ``float64 [n]``.
         formants: the resonances in Hz, ``float64 [n, 5]``.
-        vowel_names: words of :py:data:`course.data.voices.VOWELS`.
+        vowel_names: words of ``VOWELS`` in :mod:`course.data.voices`.
         rate: samples a second.
     """
 
