@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course.arguments import require_whole
+from course.meta_learning.baselines import by_class
 from course.meta_learning.prototypical import class_means, cosine_scores, negative_squared_distances
 
 
@@ -31,9 +32,7 @@ def by_nearest(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Te
 
     With one shot this is :func:`by_prototypes`.
     """
-    scores = negative_squared_distances(query, support)  # [m, n]
-    of_others = labels != torch.arange(n_way, device=labels.device)[:, None]  # [N, n]
-    return scores[:, None].masked_fill(of_others, -torch.inf).amax(-1)
+    return by_class(negative_squared_distances(query, support), labels, n_way).amax(-1)
 
 
 def by_matching(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, scale: float = 10.0) -> Tensor:
@@ -43,9 +42,8 @@ def by_matching(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, s
 
     This is :eq:`prototypical-matching`; returned is :math:`\ln p`.
     """
-    attention = (scale * F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).mT).log_softmax(-1)  # [m, n]
-    of_others = labels != torch.arange(n_way, device=labels.device)[:, None]  # [N, n]
-    return attention[:, None].masked_fill(of_others, -torch.inf).logsumexp(-1)
+    attention = cosine_scores(query, support, scale).log_softmax(-1)
+    return by_class(attention, labels, n_way).logsumexp(-1)
 
 
 def by_ellipses(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, floor: float = 1.0) -> Tensor:

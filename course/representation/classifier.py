@@ -70,6 +70,32 @@ def train_classifier(
     return history
 
 
+class NearestNeighbour(nn.Module):
+    """Scores of classes: minus the distance to the nearest example of each, ``[n, classes]``; nothing is trained.
+
+    Args:
+        images: the examples, ``[examples, ...]``.
+        labels: their classes, ``int64 [examples]``; every class has one example or more.
+        encode: maps images to vectors, between which distances are taken; by default to their pixels.
+
+    Example:
+        >>> known = NearestNeighbour(torch.tensor([[[[0.0]]], [[[1.0]]], [[[5.0]]]]), torch.tensor([0, 0, 1]))
+        >>> known(torch.tensor([[[[2.0]]]]))
+        tensor([[-1., -3.]])
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, encode: nn.Module | None = None):
+        super().__init__()
+        self.encode = nn.Flatten() if encode is None else encode
+        with torch.no_grad():
+            self.register_buffer("known", self.encode(images))
+        self.register_buffer("members", F.one_hot(labels).bool())  # [examples, classes]
+
+    def forward(self, x: Tensor) -> Tensor:
+        distances = torch.cdist(self.encode(x), self.known)
+        return -torch.stack([distances[:, own].amin(1) for own in self.members.T], 1)
+
+
 @torch.no_grad()
 def scores_of(model: nn.Module, images: Tensor) -> Tensor:
     """What a model says of many images, some at a time: ``[n, classes]``."""

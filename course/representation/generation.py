@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from course.arguments import require_whole
-from course.representation.recorded_generation import Recorded
+from course.representation.recorded_generation import Recorded, require_finite
 from course.representation.wavenet import GatedLayer, WaveNet
 
 CHUNK = 1000  # samples that are drawn before they are handed on
@@ -187,7 +187,7 @@ def stream(
         raise ValueError(f"prompt must be codes [n, length] from 0 to {model.codes - 1}, got {list(prompt.shape)}")
     random = np.random.default_rng(seed)
     if cache and model.embedding.weight.device.type != "cpu":
-        return recorded(Recorded(model, conditions, n, temperature), n, prompt, random, chunk)
+        return drawing_on_device(Recorded(model, conditions, n, temperature), n, prompt, random, chunk)
     steps = (Cached if cache else Naive)(model, conditions, n)
     return drawing(model, steps, n, prompt, temperature, random, chunk)
 
@@ -203,12 +203,11 @@ def drawing(model, steps: Steps, n: int, prompt, temperature, random: np.random.
         for place, uniform in enumerate(random.random((chunk, n))):
             scores = steps(codes)
             codes = out[place] = drawn(scores, uniform, temperature)
-        if not np.isfinite(scores).all():
-            raise ValueError("the scores of the model are not finite: train it again at a lower rate")
+        require_finite(bool(np.isfinite(scores).all()))
         yield torch.from_numpy(out.T.copy())
 
 
-def recorded(speaker: Recorded, n: int, prompt, random: np.random.Generator, chunk) -> Iterator[Tensor]:
+def drawing_on_device(speaker: Recorded, n: int, prompt, random: np.random.Generator, chunk) -> Iterator[Tensor]:
     """The loop of :func:`stream` on a GPU; the same random numbers."""
     if prompt is not None:
         speaker.hear(prompt.T)

@@ -73,7 +73,7 @@ class Recorded:
         for layer, condition in zip(model.layers, model.condition_vectors(conditions, n), strict=True):
             self.rings.append(Ring(layer, condition, h))
             h, _ = self.rings[-1](h, self.position)  # puts silence where silence is
-        self.sample = self.recorded() if record and weight.device.type == "cuda" else self.step
+        self.sample = self.recording() if record and weight.device.type == "cuda" else self.step
 
     @torch.no_grad()
     def step(self) -> None:
@@ -92,7 +92,7 @@ class Recorded:
         code = (reached < self.uniform[:, None] * reached[:, -1:]).sum(1)
         self.codes.copy_(code.clamp(max=self.model.codes - 1))
 
-    def recorded(self) -> Callable[[], None]:
+    def recording(self) -> Callable[[], None]:
         """:meth:`step` as a CUDA graph; what the samples before the recording changed is put back."""
         state = [self.codes, self.position, *(ring.past for ring in self.rings)]
         before = [each.clone() for each in state]
@@ -127,6 +127,11 @@ class Recorded:
             self.uniform.copy_(numbers)
             self.sample()
             codes.copy_(self.codes)
-        if not self.scores.isfinite().all():
-            raise ValueError("the scores of the model are not finite: train it again at a lower rate")
+        require_finite(bool(self.scores.isfinite().all()))
         return out
+
+
+def require_finite(finite: bool) -> None:
+    """Raise ValueError unless the scores of a model are finite."""
+    if not finite:
+        raise ValueError("the scores of the model are not finite: train it again at a lower rate")

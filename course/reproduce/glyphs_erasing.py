@@ -52,13 +52,10 @@ class GlyphsErasing(Recipe):
     presets = GlyphsErasingConfig
     methods = (NOTHING, RANDOM, INKED, MIDDLE, INK, LAST, ROLLOUT, UNTRAINED, GRADIENT, LEFT_OUT)
     units: ClassVar = {STILL: "%", INK_GONE: "%"}
-    differences: ClassVar = {
-        f"{one} minus {other}": (one, other)
-        for one, other in (
-            (LAST, RANDOM), (UNTRAINED, RANDOM), (ROLLOUT, UNTRAINED), (ROLLOUT, INKED), (ROLLOUT, MIDDLE),
-            (ROLLOUT, INK), (GRADIENT, ROLLOUT), (LEFT_OUT, INK),
-        )
-    }  # fmt: skip
+    differences = (
+        (LAST, RANDOM), (UNTRAINED, RANDOM), (ROLLOUT, UNTRAINED), (ROLLOUT, INKED), (ROLLOUT, MIDDLE),
+        (ROLLOUT, INK), (GRADIENT, ROLLOUT), (LEFT_OUT, INK),
+    )  # fmt: skip
 
     def load(self) -> None:
         """Nothing is read. The network of a seed is trained once."""

@@ -39,7 +39,7 @@ class Recipe(ABC):
         methods, settings: the rows of the table, and the conditions that all methods are measured in.
         only: the methods of a setting in which not all are measured.
         units: what is measured, and in which unit: ``"%"`` or none.
-        differences: further rows, each of one method minus another, seed by seed.
+        differences: pairs of methods; each has a further row, the first minus the second, seed by seed.
         over: what a repetition within a seed is, such as ``"episodes"``.
         items: what the numbers of a list are where every seed has the same ones, by quantity, such as test pictures;
             its interval is then over these, each of them a mean over the seeds.
@@ -53,7 +53,7 @@ class Recipe(ABC):
     settings: tuple[str, ...] = ("",)
     only: ClassVar[dict[str, tuple[str, ...]]] = {}
     units: dict[str, str]
-    differences: ClassVar[dict[str, tuple[str, str]]] = {}
+    differences: ClassVar[tuple[tuple[str, str], ...]] = ()
     over: str = "repetitions"
     items: ClassVar[dict[str, str]] = {}
     paper: ClassVar[dict[tuple[str, str, str], tuple[float, float | None]]] = {}
@@ -65,6 +65,12 @@ class Recipe(ABC):
     def cells(cls) -> list[tuple[str, str]]:
         """What is measured with each seed: the settings, each with its methods."""
         return [(setting, method) for setting in cls.settings for method in cls.only.get(setting, cls.methods)]
+
+    @classmethod
+    def rows(cls) -> dict[str, tuple[str, ...]]:
+        """The rows of the table, each with the method or the two methods that it is made of."""
+        minus = {f"{one} minus {other}": (one, other) for one, other in cls.differences}
+        return {method: (method,) for method in cls.methods} | minus
 
     @abstractmethod
     def load(self) -> None:
@@ -173,7 +179,7 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
 
 def table(kind: type[Recipe], measured: list[Measured]) -> list[Metric]:
     """Means and Student's intervals over the seeds, over items, or over the repetitions within the only seed."""
-    metrics, cells, rows = [], kind.cells(), {method: (method,) for method in kind.methods} | kind.differences
+    metrics, cells, rows = [], kind.cells(), kind.rows()
     for setting, method, quantity in product(kind.settings, rows, kind.units):
         if not all((setting, part) in cells for part in rows[method]):
             continue

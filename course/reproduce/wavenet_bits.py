@@ -33,19 +33,14 @@ UNTRAINED, WAVENET, QUIET = "WaveNet, untrained", "WaveNet", "WaveNet, soft wave
 UNTOLD, UNTOLD_NEAR = "WaveNet, told nothing", "WaveNet that sees 27, told nothing"
 LAYER, NEAR, MIDDLE = "WaveNet of one layer, sees 3", "WaveNet that sees 11", "WaveNet that sees 27"
 LONGER, WIDE = "WaveNet, three times the steps", "WaveNet of seven layers, sees 243"
-REACHES = {LAYER: (1,), NEAR: (1, 1, 1, 1, 1), MIDDLE: (1, 1, 3, 3, 5), UNTOLD_NEAR: (1, 1, 3, 3, 5)}  # dilations
-REACHES |= {WIDE: (1, 1, 3, 3, 5, 27, 81)}
+CLOSE = (1, 1, 3, 3, 5)
+REACHES = {LAYER: (1,), NEAR: (1,) * 5, MIDDLE: CLOSE, UNTOLD_NEAR: CLOSE, WIDE: (*CLOSE, 27, 81)}  # dilations
 ORDERS = {HISTOGRAM: 0, SHORT: 16, TOLD_SHORT: 16, TOLD_MIDDLE: 100, LONG: None, TOLD_LONG: None}  # None: as WaveNet
 SEMITONE = 2 ** (1 / 12)
 VOWELS, TAKES = ("heed", "head", "hawed", "hood"), 16
 SPEAKERS = (12, 1, 9, 11)  # chosen because pitch and formants of every take are measured right
 SAID, SKIPPED = 2800, 400  # samples of what is said, and those at its beginning that are not judged
 SOFT = 0.01  # of the level of the set, whose peaks are about 0.2
-
-
-def minus(*pairs: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    """Rows of differences."""
-    return {f"{one} minus {other}": (one, other) for one, other in pairs}
 
 
 @dataclass(frozen=True)
@@ -175,7 +170,7 @@ class VoicesWaveNet(BitsRecipe):
 
     name = "voices-wavenet"
     methods = (RECORDINGS, *BitsRecipe.methods, TOLD_MIDDLE, UNTOLD, *REACHES, QUIET, SOFT_RECORDINGS)
-    differences = minus(
+    differences = (
         (UNTOLD, LONG), (WAVENET, TOLD_LONG), (MIDDLE, TOLD_LONG), (WAVENET, UNTOLD), (LAYER, NEAR), (NEAR, MIDDLE),
         (NEAR, WAVENET), (MIDDLE, WAVENET), (WIDE, WAVENET), (WIDE, MIDDLE), (UNTOLD_NEAR, UNTOLD), (QUIET, WAVENET),
         (QUIET, SOFT_RECORDINGS), (WAVENET, TOLD_MIDDLE),
@@ -219,7 +214,7 @@ class FsddWaveNet(BitsRecipe):
 
     name = "fsdd-wavenet"
     methods = (*BitsRecipe.methods, LONGER)
-    differences = minus((WAVENET, TOLD_LONG), (LONGER, TOLD_LONG), (LONGER, WAVENET))
+    differences = ((WAVENET, TOLD_LONG), (LONGER, TOLD_LONG), (LONGER, WAVENET))
     units: ClassVar = {BITS: ""}
     counts = (10, 6)
 

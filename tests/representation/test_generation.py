@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.representation.generation import Cached, Naive, drawn, generate, recorded, stream
+from course.representation.generation import Cached, Naive, drawing_on_device, drawn, generate, stream
 from course.representation.recorded_generation import Recorded
 from course.representation.wavenet import WaveNet
 
@@ -52,7 +52,7 @@ def test_what_a_gpu_would_do_gives_the_same_samples_after_the_same_prompt(dilati
     prompt = torch.randint(256, (3, 9), generator=torch.Generator().manual_seed(seed))
     options = {"conditions": GIVEN, "prompt": prompt, "temperature": temperature}
     speaker = Recorded(wavenet, GIVEN, 3, temperature)
-    parts = islice(recorded(speaker, 3, prompt, np.random.default_rng(seed), chunk=11), 4)
+    parts = islice(drawing_on_device(speaker, 3, prompt, np.random.default_rng(seed), chunk=11), 4)
     assert torch.equal(torch.cat([*parts], 1), generate(wavenet, 44, seed=seed, **options))
 
 
@@ -76,7 +76,7 @@ def test_a_gpu_draws_the_same_samples(record):
     wavenet, prompt = model(), torch.arange(60).view(3, 20)
     expected = generate(wavenet, 100, conditions=GIVEN, prompt=prompt, seed=4)
     speaker = Recorded(wavenet.cuda(), GIVEN.cuda(), 3, 1.0, record=record)
-    parts = islice(recorded(speaker, 3, prompt.cuda(), np.random.default_rng(4), chunk=50), 2)
+    parts = islice(drawing_on_device(speaker, 3, prompt.cuda(), np.random.default_rng(4), chunk=50), 2)
     assert torch.equal(torch.cat([*parts], 1), expected)
     assert torch.equal(generate(wavenet, 100, conditions=GIVEN.cuda(), prompt=prompt.cuda(), seed=4), expected)
 

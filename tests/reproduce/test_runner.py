@@ -80,9 +80,9 @@ def test_intervals_are_students_over_seeds_or_over_the_repetitions_of_the_only_o
 
 def test_a_setting_may_have_some_of_the_methods_and_only_differences_of_those(tmp_path, monkeypatch):
     monkeypatch.setattr(Dice, "only", {"by night": ("loaded",)})
-    monkeypatch.setattr(Dice, "differences", {"gain": ("loaded", "fair")})
+    monkeypatch.setattr(Dice, "differences", (("loaded", "fair"),))
     found = {(metric.setting, metric.method) for metric in run(tmp_path).metrics}
-    assert found == {("by day", name) for name in ("fair", "loaded", "gain")} | {("by night", "loaded")}
+    assert found == {("by day", name) for name in ("fair", "loaded", "loaded minus fair")} | {("by night", "loaded")}
     assert {cell[1:] for cell in Dice.log[1:]} == set(Dice.cells())
 
 
@@ -206,7 +206,7 @@ def test_what_is_measured_may_be_a_tensor_and_has_a_folder_of_its_own(tmp_path, 
 
 
 def test_a_difference_is_taken_seed_by_seed(tmp_path, monkeypatch):
-    monkeypatch.setattr(Dice, "differences", {"loaded minus fair": ("loaded", "fair")})
+    monkeypatch.setattr(Dice, "differences", (("loaded", "fair"),))
     folder = tmp_path / "runs"
     result = run(tmp_path)
     [note] = folder.glob("*")

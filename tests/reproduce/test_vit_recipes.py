@@ -26,7 +26,6 @@ from course.reproduce.glyphs_vit import (
     VIT,
     VIT_SHUFFLED,
     GlyphsViT,
-    nearest,
 )
 from course.reproduce.results import load_result
 
@@ -52,8 +51,7 @@ def test_every_method_is_measured_with_every_seed(kind, tmp_path, monkeypatch):
     result = load_result(kind.name, "quick", tmp_path)
     rows = [(m.setting, m.method, m.quantity) for m in result.metrics]
     known = {s: kind.only.get(s, kind.methods) for s in kind.settings}
-    all_rows = {method: {method} for method in kind.methods} | kind.differences
-    expected = {s: [row for row, parts in all_rows.items() if set(parts) <= set(known[s])] for s in known}
+    expected = {s: [row for row, parts in kind.rows().items() if set(parts) <= set(known[s])] for s in known}
     assert rows == [(s, m, q) for s in kind.settings for m in expected[s] for q in kind.units]
     over = {(m.quantity in kind.items, m.n, m.over) for m in result.metrics}
     assert over <= {(False, 2, "seeds"), (True, 12, "pictures")}
@@ -131,12 +129,6 @@ def test_the_student_is_taught_by_the_cnn_of_its_seed_and_its_pictures(tmp_path,
     [teacher] = teachers
     assert all(a.equal(b) for a, b in zip(teacher.parameters(), expected.parameters(), strict=True))
     assert not teacher.training
-
-
-def test_the_nearest_neighbour_names_its_class():
-    x, y = torch.tensor([0.0, 1.0, 5.0]).view(3, 1, 1, 1), torch.tensor([2, 0, 2])
-    scores = nearest(x, y, 4)(torch.tensor([0.9, 4.0]).view(2, 1, 1, 1))
-    assert scores.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
 
 
 def test_the_largest_group_is_named_for_every_picture(emoji):
