@@ -1,5 +1,5 @@
-"""What a GPU gains: tasks batched against a loop, CCA and word vectors against a CPU,
-episodes drawn where they are used.
+"""What a GPU gains: tasks batched against a loop, CCA, word vectors and prototypes against a CPU,
+episodes drawn where they are used, a WaveNet recorded as a CUDA graph.
 
     python benchmarks/gpu.py --output book/results/bench-gpu.json
 
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import cca
 import episodes
 import maml
+import prototypical
+import wavenet
 import word2vec
 from measure import command_line, in_turn, write
 
@@ -120,6 +122,68 @@ def compare_words(words: int, device, repeats: int) -> dict:
     return {"what": what, "peer": "CPU", "difference": difference} | times | speeds
 
 
+def compare_speech(samples: int, utterances: int, device, repeats: int) -> Iterator[dict]:
+    """Thousand samples a second of a WaveNet, recorded as a CUDA graph, against each operation asked for, and a CPU."""
+    import torch
+
+    from course.representation.generation import generate
+    from course.representation.recorded_generation import Recorded
+
+    exact = wavenet.model(double=True)
+    expected = generate(exact, 200, n=2, seed=1)
+    if not torch.equal(generate(exact.to(device), 200, n=2, seed=1), expected):
+        raise SystemExit("a WaveNet draws other samples on the device than on the CPU")
+    here, there = wavenet.model(), wavenet.model().to(device)
+    uniform = torch.rand(samples, utterances, generator=torch.Generator().manual_seed(0)).to(device)
+    ways = [Recorded(there, None, utterances, 1.0, record=record) for record in (True, False)]
+    own, asked = (ready(lambda way=way: way.draw(uniform), device) for way in ways)
+    what = f"thousand samples a second, WaveNet, {utterances} utterances of {samples:,}, CUDA graph"
+    peers = {"each operation asked for": asked, "CPU": lambda: generate(here, samples, n=utterances)}
+    for peer, action in peers.items():
+        times = in_turn(own, action, repeats)
+        speeds = {name: samples * utterances / times[name] / 1000 for name in ("course_value", "peer_value")}
+        yield {"what": what, "peer": peer} | times | speeds
+
+
+def compare_prototypes(ways: int, lengths, device, repeats: int) -> Iterator[dict]:
+    """Milliseconds of the loss of prototypes and of a training step, once both agree with the CPU's in float64."""
+    import copy
+
+    import torch
+
+    from course.meta_learning.prototypical import prototypical_loss
+
+    def loss(d: int, dtype, where, form=prototypical_loss) -> torch.Tensor:
+        given = [each.detach().to(where).requires_grad_(each.requires_grad) for each in prototypical.vectors(d, dtype)]
+        return lambda: prototypical.gradient(form, *given)
+
+    for d in lengths:
+        there, here = (loss(d, torch.float64, where)().cpu() for where in (device, "cpu"))
+        difference = ((there - here).abs().max() / here.abs().max()).item()
+        if not difference <= EQUAL:
+            raise SystemExit(f"prototypes, d = {d}: the gradient differs by {difference:.1e} of the largest entry")
+        forms = (prototypical_loss, prototypical.by_differences)
+        timed = (ready(loss(d, torch.float32, device, form), device) for form in forms)
+        what = f"ms for the loss of {prototypical.WAYS} prototypes and its gradient, vectors of {d}"
+        yield {"what": what, "peer": "all differences, same device", "difference": difference} | in_turn(
+            *timed, repeats, scale=1e3
+        )
+    data = prototypical.characters()
+    there, here = prototypical.Own(data, ways, device=device), prototypical.Own(data, ways)
+    found = []
+    for each, where in ((there, device), (here, "cpu")):
+        exact = copy.deepcopy(each.learner)
+        exact.model.double()
+        value = exact.episode_loss(moved(here.sampler[0], where, torch.float64))
+        found.append(torch.cat([g.flatten() for g in torch.autograd.grad(value, list(exact.model.parameters()))]).cpu())
+    difference = ((found[0] - found[1]).abs().max() / found[1].abs().max()).item()
+    if not difference <= EQUAL:
+        raise SystemExit(f"prototypes: the gradient by the weights differs by {difference:.1e} of the largest entry")
+    what = f"ms for a training step, Conv4, {ways}-way 1-shot, {prototypical.QUERIES} queries of a class"
+    times = in_turn(ready(there.step, device), here.step, repeats, scale=1e3)
+    yield {"what": what, "peer": "CPU", "difference": difference} | times
+
+
 def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     """All rows of the table; ``goal`` is the least ratio."""
     import torch
@@ -138,6 +202,10 @@ def measure(device: str, tiny: bool, repeats: int) -> Iterator[dict]:
     yield from compare_fits(n, device, repeats)
     yield compare_draws(tasks, device, repeats)
     yield compare_words(words, device, repeats)
+    for utterances in (1, 64):
+        yield from compare_speech(50 if tiny else 1_000, utterances, device, min(repeats, 3))
+    ways, lengths = (5, [64]) if tiny else (prototypical.WAYS, prototypical.VECTORS)
+    yield from compare_prototypes(ways, lengths, device, repeats)
 
 
 if __name__ == "__main__":

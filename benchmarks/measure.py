@@ -11,20 +11,21 @@ from statistics import median
 from time import perf_counter
 
 
-def seconds(action: Callable) -> float:
-    start = perf_counter()
+def seconds(action: Callable, clock: Callable = perf_counter) -> float:
+    start = clock()
     action()
-    return perf_counter() - start
+    return clock() - start
 
 
-def in_turn(own: Callable, other: Callable, repeats: int, scale: float = 1.0) -> dict:
+def in_turn(own: Callable, other: Callable, repeats: int, scale: float = 1.0, clock: Callable = perf_counter) -> dict:
     """Median seconds of both, taken in turn (A, B, A, B, ...), and the median of the ratios of neighbours.
 
-    ``scale`` turns the seconds into another unit. Both are called once before: imports and first calls do not count.
+    ``scale`` turns the seconds into another unit; ``clock`` may be ``time.process_time``. Both are called once before:
+    imports and first calls do not count.
     """
     own()
     other()
-    times = [(seconds(own), seconds(other)) for _ in range(repeats)]
+    times = [(seconds(own, clock), seconds(other, clock)) for _ in range(repeats)]
     return {
         "course_value": scale * median(mine for mine, _ in times),
         "peer_value": scale * median(theirs for _, theirs in times),

@@ -35,6 +35,7 @@ def test_the_spectrogram_is_dark_where_the_tone_is():
     row = seen.mean(1).argmax()
     assert (row - 1.5) * 20 <= 440 <= (row + 1.5) * 20  # 400 points at 8,000 Hz
     assert seen.max() == 0 and seen.min() == -60
+    np.testing.assert_array_equal(spectrogram(1e-4 * TONE, 8000), seen)  # softly, too
     assert seen[row + 20 :, 8:-8].max() == -60  # away from the sudden beginning and end
 
 

@@ -1,7 +1,8 @@
 """Any characters in any number of renderings: faces, turns and shears drawn at random, for learning from few or many.
 
 `glyphs` has 20 images of each of many characters. Here a few characters have as many images as an experiment asks for,
-and the typefaces of training, validation and test can be different ones.
+and the typefaces of training, validation and test can be different ones. They are styles of the same three families:
+two of the three test faces are slants of training faces, so a test says little about typefaces of another kind.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,9 @@ from course.data import openmoji
 from course.data.glyphs import CANVAS, affine_maps, drawings, faces, one_thread, warped
 from course.data.sets import DataError, LabelledSet
 
-FACES = {  # positions in the list of all twelve faces: every split has each of the three families, in other styles
-    "train": (0, 1, 6, 7, 8, 11),
-    "validation": (2, 5, 10),
-    "test": (3, 4, 9),
-}
+# positions in the list of all twelve faces: every split has each of the three families, in other styles; some differ in
+# their slant alone, so a split of faces is less than one of families
+FACES = {"train": (0, 1, 6, 7, 8, 11), "validation": (2, 5, 10), "test": (3, 4, 9)}
 
 
 def render(
@@ -29,6 +28,7 @@ def render(
         characters: single characters, the classes; all must be in matplotlib's DejaVu typefaces.
         examples: images of each.
         split: ``train``, ``validation`` or ``test`` decide the faces, which no two splits share; ``None`` takes all.
+            Two of the three test faces are a training face at another slant.
         seed: of the draws; two splits with one seed draw alike.
         strength: 1 as in `glyphs`; 0 neither turns, shears, scales nor shifts.
 

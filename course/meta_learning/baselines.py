@@ -38,14 +38,18 @@ def nearest_neighbour(episode: Episode, embed: Callable[[Tensor], Tensor]) -> Te
     Returns:
         The scores ``[T, queries, N]``, from -1 to 1.
     """
-    classes = torch.arange(int(episode.support_y.max()) + 1, device=episode.support_y.device)
-    scores = []
+    n_way, scores = int(episode.support_y.max()) + 1, []
     for x, y, query_x in zip(episode.support_x, episode.support_y, episode.query_x, strict=True):
         vectors = F.normalize(embed(torch.cat([x, query_x])), dim=1)
         similarity = vectors[len(x) :] @ vectors[: len(x)].T  # [queries, n]
-        of_others = y != classes[:, None]  # [N, n]
-        scores.append(similarity[:, None].masked_fill(of_others, -torch.inf).amax(-1))
+        scores.append(by_class(similarity, y, n_way).amax(-1))
     return torch.stack(scores)
+
+
+def by_class(scores: Tensor, labels: Tensor, n_way: int) -> Tensor:
+    """Scores ``[m, n]`` of n examples, once for each class: ``[m, N, n]``, where examples of others have -inf."""
+    of_others = labels != torch.arange(n_way, device=labels.device)[:, None]  # [N, n]
+    return scores[:, None].masked_fill(of_others, -torch.inf)
 
 
 def pretrain(

@@ -1,7 +1,7 @@
 r"""Bregman divergences: the distances for which the best centre of some points is their mean, whatever the points.
 
 A strictly convex function φ lies above its tangents; the divergence is the gap between φ and the tangent at the centre.
-Twice the length gives the squared Euclidean distance, the negative entropy the Kullback-Leibler divergence.
+The squared length gives the squared Euclidean distance, the negative entropy the Kullback-Leibler divergence.
 
 Source: Banerjee, Merugu, Dhillon and Ghosh, *Clustering with Bregman divergences* (2005).
 """
@@ -36,7 +36,8 @@ def bregman(phi: Convex, x: Tensor, m: Tensor) -> Tensor:
 
     .. math:: D_\varphi(x, m) = \varphi(x) - \varphi(m) - \langle \nabla\varphi(m), x - m \rangle
 
-    It is at least 0, and 0 only for x = m. In general it is no metric: x and m are not interchangeable.
+    This is :eq:`prototypical-bregman`. It is at least 0, and 0 only for x = m. In general it is no metric: x and m are
+    not interchangeable.
 
     Args:
         phi: strictly convex and differentiable; each point of a batch by itself.

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from course.data import Episode, LabelledSet
+from course.data import Episode, EpisodeSampler, LabelledSet
 from course.meta_learning.evaluation import Predict
 from course.meta_learning.prototypical import require_classes
 from course.meta_learning.ways import require_episode, tasks_of
@@ -65,3 +65,28 @@ def settle_averages(encoder: nn.Module, sampler, episodes: int = 50) -> None:
         encoder.train()
         for number in range(episodes):
             encoder(sampler[number].support_x.flatten(0, 1))
+
+
+def accuracy_by_class(predict: Predict, sampler: EpisodeSampler, episodes: int) -> Tensor:
+    """The share that is right of the queries of each class of the data set, ``[classes]``.
+
+    Where a set has few classes, they are the unit of an interval: more tasks would only show the same classes again.
+
+    Args:
+        predict: maps an episode to scores ``[T, queries, N]``.
+        sampler: draws the tasks.
+        episodes: how many of its episodes are judged.
+
+    Raises:
+        ValueError: if a class was never asked for.
+    """
+    right, asked = torch.zeros(2, len(sampler.data.classes))
+    for number in range(episodes):
+        episode, (_, query) = sampler[number], sampler.indices(number)
+        hits = predict(episode).argmax(-1) == episode.query_y
+        classes = sampler.data.y[query].flatten().cpu()
+        right.index_add_(0, classes, hits.flatten().float().cpu())
+        asked.index_add_(0, classes, torch.ones(len(classes)))
+    if not asked.all():
+        raise ValueError(f"{int((asked == 0).sum())} of {len(asked)} classes were never asked for: take more episodes")
+    return right / asked

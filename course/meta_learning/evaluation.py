@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course.data import Episode, EpisodeSampler
+from course.data import Episode
 from course.meta_learning.adaptation import Loss
 from course.metrics import interval95
 
@@ -82,29 +82,3 @@ def evaluate(predict: Predict, sampler, tasks: int = 600, *, loss: Loss = F.cros
     values = torch.cat(scores)[:tasks].cpu()
     metric = "loss" if episode.query_y.is_floating_point() else "accuracy"
     return Evaluation(metric, *interval95(values), len(values), values)
-
-
-def class_accuracies(predict: Predict, sampler: EpisodeSampler, tasks: int = 600) -> Tensor:
-    """The accuracy on the queries of each class of a set, ``float64 [classes]``: for intervals over classes.
-
-    Where the question is what a learner does on *other* classes, such as other speakers, the class is the unit.
-
-    Args:
-        predict: maps an episode to the scores of its queries, ``[T, queries, N]``.
-        sampler: of a labelled set.
-        tasks: over how many tasks, at least.
-
-    Raises:
-        ValueError: if a class was in no task.
-    """
-    right, asked = torch.zeros(2, len(sampler.data.classes), dtype=torch.float64)
-    for number in range(-(-tasks // sampler.tasks)):
-        episode, (_, queries) = sampler[number], sampler.indices(number)
-        hits = (predict(episode).argmax(-1) == episode.query_y).flatten().cpu().double()
-        labels = sampler.data.y[queries.flatten().to(sampler.data.y.device)].cpu()
-        right.index_add_(0, labels, hits)
-        asked.index_add_(0, labels, torch.ones_like(hits))
-    if not asked.all():
-        missed = sampler.data.classes[int((asked == 0).nonzero()[0])]
-        raise ValueError(f"class {missed!r} was in none of {tasks} tasks: take more tasks")
-    return right / asked

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course.meta_learning.prototypical import class_means, negative_squared_distances
+from course.meta_learning.prototype_variants import by_prototypes
+from course.meta_learning.prototypical import class_means, cosine_scores
 
 SCALE = 10.0  # of a cosine, so that a softmax of it can be sure
 HEAD_STEPS = 100  # of gradient descent on a head alone, as in Chen et al.
@@ -70,7 +71,7 @@ def normalised(support: Tensor, query: Tensor, how: str) -> tuple[Tensor, Tensor
 def nearest_mean(support: Tensor, support_y: Tensor, query: Tensor, n_way: int, *, how: str = "none") -> Tensor:
     """The prototypes of vectors that nobody trained for it: scores ``[T, m, N]`` by the distance to the class means."""
     support, query = normalised(support, query, how)
-    return negative_squared_distances(query, class_means(support, support_y, n_way))
+    return by_prototypes(support, support_y, query, n_way)
 
 
 class CosineHead(nn.Module):
@@ -82,6 +83,11 @@ class CosineHead(nn.Module):
         d, classes: length of a vector, and number of classes.
         scale: τ.
         generator: of the first weights; ``None`` is torch's global one.
+
+    Example:
+        >>> head, x = CosineHead(4, 3), torch.rand(2, 4)
+        >>> head(x).shape, torch.allclose(head(x), head(5 * x))
+        (torch.Size([2, 3]), True)
     """
 
     def __init__(self, d: int, classes: int, *, scale: float = SCALE, generator: torch.Generator | None = None):
@@ -89,7 +95,7 @@ class CosineHead(nn.Module):
         self.scale, self.weight = scale, nn.Parameter(torch.randn(classes, d, generator=generator))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scale * F.normalize(x, dim=-1) @ F.normalize(self.weight, dim=-1).mT
+        return cosine_scores(x, self.weight, self.scale)
 
 
 def cosine_head(
@@ -120,7 +126,7 @@ def cosine_head(
     for _ in range(steps):
         with torch.enable_grad():
             weight = weight.detach().requires_grad_()
-            scores = scale * support @ F.normalize(weight, dim=-1).mT
+            scores = cosine_scores(support, weight, scale)
             loss = F.cross_entropy(scores.flatten(0, 1), support_y.flatten(), reduction="sum") / support_y.shape[1]
             weight = weight - rate * torch.autograd.grad(loss, weight)[0]
-    return scale * F.normalize(query, dim=-1) @ F.normalize(weight.detach(), dim=-1).mT
+    return cosine_scores(query, weight.detach(), scale)

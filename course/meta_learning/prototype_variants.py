@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course.arguments import require_whole
+from course.meta_learning.baselines import by_class
 from course.meta_learning.prototypical import class_means, cosine_scores, negative_squared_distances
 
 
@@ -26,6 +27,14 @@ def by_cosine(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Ten
     return cosine_scores(query, class_means(support, labels, n_way))
 
 
+def by_nearest(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """The nearest support example of each class by squared distance, without any mean.
+
+    With one shot this is :func:`by_prototypes`.
+    """
+    return by_class(negative_squared_distances(query, support), labels, n_way).amax(-1)
+
+
 def by_matching(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, scale: float = 10.0) -> Tensor:
     r"""Matching networks: every support example votes for its class, with a weight by its cosine to the query.
 
@@ -33,9 +42,8 @@ def by_matching(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, s
 
     This is :eq:`prototypical-matching`; returned is :math:`\ln p`.
     """
-    attention = (scale * F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).mT).log_softmax(-1)  # [m, n]
-    of_others = labels != torch.arange(n_way, device=labels.device)[:, None]  # [N, n]
-    return attention[:, None].masked_fill(of_others, -torch.inf).logsumexp(-1)
+    attention = cosine_scores(query, support, scale).log_softmax(-1)
+    return by_class(attention, labels, n_way).logsumexp(-1)
 
 
 def by_ellipses(support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, floor: float = 1.0) -> Tensor:
@@ -88,7 +96,7 @@ def by_mixtures(
 ) -> Tensor:
     r"""Several means for each class, found by k-means within it.
 
-    .. math:: s_k(x) = \ln \sum_{j=1}^{M} \pi_{kj} \exp\bigl(-\|x - c_{kj}\|^2\bigr)
+    .. math:: s_k(x) = \ln \sum_{j=1}^{J} \pi_{kj} \exp\bigl(-\|x - c_{kj}\|^2\bigr)
 
     This is :eq:`prototypical-mixture`: the joint density of class k as a mixture of Gaussians, each with the weight
     :math:`\pi_{kj}` of its share of the class's examples. ``modes=1`` is :func:`by_prototypes`. A class with fewer

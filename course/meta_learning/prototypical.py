@@ -86,6 +86,8 @@ def class_means(vectors: Tensor, labels: Tensor, n_way: int) -> Tensor:
 
     .. math:: c_k = \frac1{|S_k|} \sum_{i:\ y_i = k} e(x_i)
 
+    This is :eq:`prototypical-mean`.
+
     Args:
         vectors: the support vectors, ``[..., n, d]``.
         labels: their class numbers, ``[..., n]``, from 0 to ``n_way - 1``, in any order; a class may have any number of
@@ -105,8 +107,8 @@ def negative_squared_distances(x: Tensor, prototypes: Tensor) -> Tensor:
 
     .. math:: -\|x - c\|^2 = 2\, x^\top c - \|c\|^2 - \|x\|^2
 
-    A common shift changes no distance, so the prototypes are centred first: without it, vectors far from the origin
-    would lose in rounding what they differ by.
+    This is what :eq:`prototypical-softmax` takes. A common shift changes no distance, so the prototypes are centred
+    first: without it, vectors far from the origin would lose in rounding what they differ by.
 
     Args:
         x: vectors ``[..., m, d]``.
@@ -133,13 +135,13 @@ def linear_classifier(prototypes: Tensor) -> tuple[Tensor, Tensor]:
 
     .. math:: W_k = 2 c_k, \qquad b_k = -\|c_k\|^2
 
-    Its scores differ from the negative squared distances by :math:`\|x\|^2`, which is the same for all classes and so
-    leaves the softmax as it is.
+    This is :eq:`prototypical-linear`. Its scores differ from the negative squared distances by :math:`\|x\|^2`, the
+    same for all classes, which leaves the softmax as it is.
 
     Example:
-        >>> weight, bias = linear_classifier(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        >>> weight, bias = linear_classifier(torch.tensor([[1.0, 2.0], [2.0, 0.0]]))
         >>> weight.tolist(), bias.tolist()
-        ([[0.0, 0.0], [4.0, 0.0]], [0.0, -4.0])
+        ([[2.0, 4.0], [4.0, 0.0]], [-5.0, -4.0])
     """
     return 2 * prototypes, -prototypes.square().sum(-1)
 
@@ -156,7 +158,9 @@ def prototypical_loss(
 ) -> Tensor:
     r"""The loss of T tasks, a scalar: the mean over all queries of the surprise at their class.
 
-    .. math:: J = -\frac1{|Q|} \sum_{(x, y) \in Q} \log \frac{\exp(-\|e(x) - c_y\|^2)}{\sum_k \exp(-\|e(x) - c_k\|^2)}
+    .. math:: J = -\frac1{|Q|} \sum_{(x, y) \in Q} \ln \frac{\exp(-\|e(x) - c_y\|^2)}{\sum_k \exp(-\|e(x) - c_k\|^2)}
+
+    This is :eq:`prototypical-loss`.
 
     Args:
         support, support_y: vectors ``[..., n, d]`` and class numbers ``[..., n]``, see :func:`class_means`.
@@ -236,7 +240,10 @@ class PrototypicalNetwork(MetaLearner):
         return vectors
 
     def episode_loss(self, episode: Episode) -> Tensor:
-        """The loss of an outer step, :func:`prototypical_loss` of the whole episode with the encoder in its mode."""
+        """The loss of an outer step, :func:`prototypical_loss` of the whole episode with the encoder in its mode.
+
+        This is :eq:`prototypical-objective`, an unbiased estimate for independent tasks.
+        """
         require_episode(episode)
         n_way = require_classes(episode.support_y, episode.query_y)
         examples = torch.cat([episode.support_x.flatten(0, 1), episode.query_x.flatten(0, 1)])

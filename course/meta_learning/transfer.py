@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from course import runtime
 from course.data import Episode, EpisodeSampler, LabelledSet
 from course.history import History
 from course.meta_learning.anil import ANIL
@@ -24,7 +25,13 @@ from course.meta_learning.evaluation import Predict
 from course.meta_learning.heads import NORMALISATIONS, CosineHead, cosine_head, nearest_mean, ridge_head
 from course.meta_learning.learner import MetaLearner
 from course.meta_learning.maml import MAML, MAMLConfig
-from course.meta_learning.prototypical import PrototypicalConfig, PrototypicalNetwork, per_task
+from course.meta_learning.prototypical import (
+    PrototypicalConfig,
+    PrototypicalNetwork,
+    conv4_encoder,
+    per_task,
+    require_classes,
+)
 from course.meta_learning.ways import require_episode
 from course.representation.cnn import Conv4
 from course.representation.shifts import BlurPool
@@ -61,11 +68,6 @@ def without_averages(network: nn.Module) -> nn.Module:
     return network
 
 
-def ways(episode: Episode) -> int:
-    """The number of classes N of each task."""
-    return int(episode.support_y.max()) + 1
-
-
 # --- A contender is an adaptation with a network that was trained in some way
 
 
@@ -99,7 +101,7 @@ def by_head(
 
     def adapt(network: nn.Module, episode: Episode, option) -> Tensor:
         support, query = vectors_together(episode, network) if together else task_vectors(episode, network.embed)
-        return head(support, episode.support_y, query, ways(episode), **{name: option})
+        return head(support, episode.support_y, query, require_classes(episode.support_y), **{name: option})
 
     return adapt
 
@@ -112,7 +114,7 @@ def nearest_blurred(network: nn.Module, episode: Episode, option: int) -> Tensor
 
 def fine_tuned(network: nn.Module, episode: Episode, option: float) -> Tensor:
     """Gradient steps at the rate ``option`` on all weights, from a new head of zeros."""
-    return fine_tuning(with_new_head(network, ways(episode)), lr=option, steps=STEPS)(episode)
+    return fine_tuning(with_new_head(network, require_classes(episode.support_y)), lr=option, steps=STEPS)(episode)
 
 
 def fine_tuned_together(network: nn.Module, episode: Episode, option: float) -> Tensor:
@@ -183,15 +185,13 @@ def new_network(training: str, classes: int, filters: int = 32, seed: int = 0) -
 
     Args:
         training: a key of :data:`TRAININGS`, or ``"untrained"``.
-        classes: scores of the head.
+        classes: scores of the head; a prototypical network has none.
     """
-    generator = torch.Generator().manual_seed(seed)
-    network = Conv4(
-        classes,
-        filters=filters,
-        averages=training in ("classifier", "cosine classifier", "ProtoNet"),
-        generator=generator,
-    )
+    generator = runtime.generator(seed)
+    if training == "ProtoNet":
+        return conv4_encoder(filters=filters, generator=generator)
+    averages = training in ("classifier", "cosine classifier")
+    network = Conv4(classes, filters=filters, averages=averages, generator=generator)
     if training == "cosine classifier":
         network.head = CosineHead(network.head.in_features, classes, generator=generator)
     return network
@@ -207,10 +207,9 @@ def train_classifier(
 def train_prototypes(
     network: nn.Module, data: LabelledSet, *, images: int, rate: float, seed: int, **options
 ) -> History:
-    """Episodes for the vectors of ``network``; its head stays as it is."""
+    """Episodes for the vectors of an encoder."""
     episodes = Shots(data, seed=seed)
-    encoder = nn.Sequential(*list(network)[:-1])
-    learner = PrototypicalNetwork(encoder, PrototypicalConfig(outer_lr=rate))
+    learner = PrototypicalNetwork(network, PrototypicalConfig(outer_lr=rate))
     return learner.train(episodes, steps=episodes.steps(images), **options)
 
 

@@ -1,5 +1,6 @@
 """Training a network to name what is on an image, and counting how often it is right."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ def train_classifier(
     rate: float,
     batch_size: int = 64,
     move: int = 0,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -36,6 +38,7 @@ def train_classifier(
         steps, rate: number of steps, and the rate of the first.
         batch_size: images a step; of fewer images all are taken.
         move: each image of a batch is moved by up to so many pixels at random.
+        loss: of scores, images and labels of a batch, in place of the cross-entropy.
         seed: of the batches and the moves.
         options: further ones of :func:`course.training.fit`, such as ``validate``.
 
@@ -53,16 +56,44 @@ def train_classifier(
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
-    def loss(step: int) -> Tensor:
+    def closure(step: int) -> Tensor:
         chosen = batches[step]
         x = images[chosen]
         if move:
             x = moved_at_random(x, move, step_generator(seed, step))
+        if loss is not None:
+            return loss(model(x), x, labels[chosen])
         return F.cross_entropy(model(x), labels[chosen])
 
-    history = fit(model.train(), loss, optimizer, steps=steps, scheduler=schedule, **options)
+    history = fit(model.train(), closure, optimizer, steps=steps, scheduler=schedule, **options)
     model.eval()
     return history
+
+
+class NearestNeighbour(nn.Module):
+    """Scores of classes: minus the distance to the nearest example of each, ``[n, classes]``; nothing is trained.
+
+    Args:
+        images: the examples, ``[examples, ...]``.
+        labels: their classes, ``int64 [examples]``; every class has one example or more.
+        encode: maps images to vectors, between which distances are taken; by default to their pixels.
+
+    Example:
+        >>> known = NearestNeighbour(torch.tensor([[[[0.0]]], [[[1.0]]], [[[5.0]]]]), torch.tensor([0, 0, 1]))
+        >>> known(torch.tensor([[[[2.0]]]]))
+        tensor([[-1., -3.]])
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, encode: nn.Module | None = None):
+        super().__init__()
+        self.encode = nn.Flatten() if encode is None else encode
+        with torch.no_grad():
+            self.register_buffer("known", self.encode(images))
+        self.register_buffer("members", F.one_hot(labels).bool())  # [examples, classes]
+
+    def forward(self, x: Tensor) -> Tensor:
+        distances = torch.cdist(self.encode(x), self.known)
+        return -torch.stack([distances[:, own].amin(1) for own in self.members.T], 1)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from course.arguments import require_whole
 from course.data import Batches
 from course.history import History
 from course.representation.bert import MaskedLM
+from course.representation.transformer import warmed_up_adamw
 from course.runtime import step_generator
 from course.training import fit
 
@@ -179,14 +180,7 @@ def train_masked_lm(
         raise ValueError(f"rate={rate} must be positive, warm_up={warm_up} a share below 1, weight_decay not negative")
     device = next(model.parameters()).device
     rows, batches = rows.to(device), Batches(len(rows), batch_size, seed=seed, device=device)
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=rate)
-    rise = max(1, round(warm_up * steps))
-
-    def factor(step: int) -> float:
-        return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
+    optimizer, scheduler = warmed_up_adamw(model, steps, rate, weight_decay, warm_up)
 
     def closure(step: int) -> Tensor:
         batch = rows[batches[step]]
@@ -195,7 +189,6 @@ def train_masked_lm(
             raise ValueError(f"step {step} hides none of {batch.numel()} tokens: take more or longer rows")
         return F.cross_entropy(model(read, at=chosen), batch[chosen])
 
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return fit(model, closure, optimizer, steps=steps, scheduler=scheduler, **{"label": "masked LM"} | fit_options)
 
 

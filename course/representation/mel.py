@@ -82,15 +82,15 @@ def filter_bank(
 ) -> Tensor:
     r"""Triangles that are equally wide on the mel scale: :eq:`mfcc-bank`.
 
-    .. math:: B_{km} = \max\Bigl(0, \min\Bigl(\frac{f_k - c_{m-1}}{c_m - c_{m-1}},
-              \frac{c_{m+1} - f_k}{c_{m+1} - c_m}\Bigr)\Bigr)
+    .. math:: B_{km} = \max\Bigl(0, \min\Bigl(\frac{f_k - \varphi_{m-1}}{\varphi_m - \varphi_{m-1}},
+              \frac{\varphi_{m+1} - f_k}{\varphi_{m+1} - \varphi_m}\Bigr)\Bigr)
 
     Args:
         n_mels: number of filters.
         n_fft: length of the Fourier transform, whose bins are :math:`f_k = k f_s/n_{fft}`.
         rate: samples a second.
         low, high: the band in Hz; ``high`` is by default half the rate.
-        scale: on which the corners :math:`c_m` are equally spaced.
+        scale: on which the corners :math:`\varphi_m` are equally spaced.
         norm: ``"slaney"`` gives each triangle the area 1 (divides by half its width in Hz); ``None`` the height 1.
         warp: of the speaker's vocal tract, see :func:`warped`: the corners go where this speaker has what a speaker
             with warp 1 has there.

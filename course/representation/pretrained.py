@@ -109,7 +109,20 @@ def _load(source: str | Path, kind: type[nn.Module]) -> nn.Module:
         config = BertConfig(**config, pooler="pooler.dense.weight" in weights)
     with torch.device("meta"):  # no memory, no random numbers
         model = kind(config)
-    origin = origins(model)
+    return filled(model, path, weights, origins(model))
+
+
+def filled(model: nn.Module, path: Path, weights: dict[str, Tensor], origin: dict[str, tuple[str, ...]]) -> nn.Module:
+    """A model without memory (on torch's device "meta") gets the weights of a checkpoint, in evaluation mode.
+
+    Args:
+        path: of the checkpoint, for messages.
+        weights: of the checkpoint, by name.
+        origin: for each parameter of the model the names of those it is made of, one below the other.
+
+    Raises:
+        DataError: if weights are missing, surplus, or of another shape.
+    """
     require_same_names(path, set(chain(*origin.values())), set(weights))
     state = {}
     for name, parts in origin.items():
@@ -126,11 +139,7 @@ def _load(source: str | Path, kind: type[nn.Module]) -> nn.Module:
 
 def read_config(folder: Path) -> dict:
     """The options of :class:`~course.representation.bert.BertConfig` that a folder's ``config.json`` names."""
-    file = folder / "config.json"
-    try:
-        read = json.loads(file.read_text(encoding="utf8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({error}): name a folder with a whole checkpoint") from error
+    file, read = read_json(folder)
     if read.get("model_type") not in KINDS:
         raise DataError(f"{file}: model_type {read.get('model_type')!r} cannot be loaded, only {', '.join(KINDS)}")
     for name, expected in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
@@ -142,9 +151,23 @@ def read_config(folder: Path) -> dict:
         "segments": "type_vocab_size", "padding": "pad_token_id", "eps": "layer_norm_eps",
         "dropout": "hidden_dropout_prob",
     }  # fmt: skip
+    return renamed(file, read, names) | {"after_padding": KINDS[read["model_type"]]}
+
+
+def read_json(folder: Path) -> tuple[Path, dict]:
+    """A folder's ``config.json``, and what it says; a DataError if it cannot be read."""
+    file = folder / "config.json"
+    try:
+        return file, json.loads(file.read_text(encoding="utf8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read ({error}): name a folder with a whole checkpoint") from error
+
+
+def renamed(file: Path, read: dict, names: dict[str, str]) -> dict:
+    """What a ``config.json`` says under their names, under ours; a DataError if it does not say all."""
     if absent := [theirs for theirs in names.values() if theirs not in read]:
         raise DataError(f"{file} does not say {', '.join(absent)}: add what the model was built with")
-    return {ours: read[theirs] for ours, theirs in names.items()} | {"after_padding": KINDS[read["model_type"]]}
+    return {ours: read[theirs] for ours, theirs in names.items()}
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -157,14 +180,14 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         stored = load_file(file)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{file} is damaged ({error}): fetch it again") from error
-    renamed = {
+    new_names = {
         "lm_head.dense": "cls.predictions.transform.dense", "lm_head.layer_norm": "cls.predictions.transform.LayerNorm",
         "lm_head": "cls.predictions", ".gamma": ".weight", ".beta": ".bias",
     }  # fmt: skip
     weights = {}
     for name, tensor in stored.items():
-        name = name.removeprefix("bert.").removeprefix("roberta.")
-        for old, new in renamed.items():
+        name = name.removeprefix("bert.").removeprefix("roberta.").removeprefix("vit.")
+        for old, new in new_names.items():
             name = name.replace(old, new)
         weights[name] = tensor
     return weights

@@ -37,6 +37,22 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = N
     return weights @ value, weights
 
 
+def turned(x: Tensor, angles: Tensor) -> Tensor:
+    r"""Rotary positions: each pair of columns, read as a point of the plane, turned by an angle: :eq:`vit-rotary`.
+
+    .. math:: (x_{2i},\, x_{2i+1}) \mapsto (x_{2i}\cos a_i - x_{2i+1}\sin a_i,\; x_{2i}\sin a_i + x_{2i+1}\cos a_i)
+
+    If queries and keys are turned so, their product depends on the difference of their angles alone.
+
+    Args:
+        x: queries or keys, ``[..., length, d]``, d even.
+        angles: of each token, ``[length, d / 2]``.
+    """
+    pairs, sin, cos = x.unflatten(-1, (-1, 2)), angles.sin(), angles.cos()
+    first, second = pairs.unbind(-1)
+    return torch.stack([first * cos - second * sin, first * sin + second * cos], -1).flatten(-2)
+
+
 class SelfAttention(nn.Module):
     r"""h attentions side by side, each with queries, keys and values of its own: :eq:`bert-heads`.
 
@@ -61,15 +77,28 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(width, 3 * width)  # queries of all heads, then keys, then values
         self.output = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, explicit: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        explicit: bool = False,
+        angles: Tensor | None = None,
+        first: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """Tokens ``x [n, length, width]`` to tokens of the same shape.
 
         Args:
             mask: which tokens may be seen, ``bool``, broadcast to ``[n, heads, length, length]``; ``None``: all.
             explicit: compute with :func:`attention`, and return the weights ``[n, heads, length, length]`` too. In
                 place of them the fused form has None; it never holds such a matrix.
+            angles: rotary positions, by which queries and keys are :func:`turned`, ``[length, d / 2]``.
+            first: compute the first token alone, ``[n, 1, width]``; the others are only looked at.
         """
         query, key, value = self.project(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if angles is not None:
+            query, key = turned(query, angles), turned(key, angles)
+        if first:
+            query, mask = query[:, :, :1], None if mask is None else mask[..., :1, :]
         if explicit:
             mixed, weights = attention(query, key, value, mask)
         else:
@@ -106,14 +135,22 @@ class EncoderBlock(nn.Module):
         self.network_norm = nn.LayerNorm(width, eps)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, explicit: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        explicit: bool = False,
+        angles: Tensor | None = None,
+        first: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """As :meth:`SelfAttention.forward`."""
+        kept = x[:, :1] if first else x
         if self.pre_norm:
-            seen, weights = self.attention(self.attention_norm(x), mask, explicit)
-            x = self.dropout(seen).add_(x)  # in place: what the parts return is needed by nothing else
+            seen, weights = self.attention(self.attention_norm(x), mask, explicit, angles, first)
+            x = self.dropout(seen).add_(kept)  # in place: what the parts return is needed by nothing else
             return self.dropout(self.network(self.network_norm(x))).add_(x), weights
-        seen, weights = self.attention(x, mask, explicit)
-        x = self.attention_norm(self.dropout(seen).add_(x))
+        seen, weights = self.attention(x, mask, explicit, angles, first)
+        x = self.attention_norm(self.dropout(seen).add_(kept))
         return self.network_norm(self.dropout(self.network(x)).add_(x)), weights
 
 
@@ -150,17 +187,23 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(width, heads, hidden, **options) for _ in range(layers))
         self.norm = nn.LayerNorm(width, self.blocks[0].network_norm.eps) if self.blocks[0].pre_norm else nn.Identity()
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Tokens ``x [n, length, width]`` to tokens in context; ``mask`` as in :meth:`SelfAttention.forward`."""
+    def forward(self, x: Tensor, mask: Tensor | None = None, angles: Tensor | None = None) -> Tensor:
+        """Tokens ``x [n, length, width]`` to tokens in context; the others as in :meth:`SelfAttention.forward`."""
         for block in self.blocks:
-            x, _ = block(x, mask)
+            x, _ = block(x, mask, angles=angles)
         return self.norm(x)
 
-    def trace(self, x: Tensor, mask: Tensor | None = None) -> Trace:
+    def first(self, x: Tensor, mask: Tensor | None = None, angles: Tensor | None = None) -> Tensor:
+        """The first token of what :meth:`forward` returns, ``[n, width]``; the last block computes no other."""
+        for block in self.blocks[:-1]:
+            x, _ = block(x, mask, angles=angles)
+        return self.norm(self.blocks[-1](x, mask, angles=angles, first=True)[0][:, 0])
+
+    def trace(self, x: Tensor, mask: Tensor | None = None, angles: Tensor | None = None) -> Trace:
         """All that happens on the way, by explicit attention; the last hidden state is what the encoder returns."""
         trace = Trace([x], [])
         for block in self.blocks:
-            x, weights = block(x, mask, explicit=True)
+            x, weights = block(x, mask, explicit=True, angles=angles)
             trace.hidden.append(x)
             trace.weights.append(weights)
         trace.hidden[-1] = self.norm(x)
@@ -202,3 +245,22 @@ def initialise(model: nn.Module, generator: torch.Generator | None, scale: float
             nn.init.normal_(layer.weight, std=scale, generator=generator)
         if isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+def warmed_up_adamw(
+    model: nn.Module, steps: int, rate: float, weight_decay: float = 0.01, warm_up: float = 0.1
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW, whose rate rises for the first share ``warm_up`` of the steps and then falls to 0, both in a line.
+
+    Matrices decay; biases, scales and other vectors do not.
+    """
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=rate)
+    rise = max(1, round(warm_up * steps))
+
+    def factor(step: int) -> float:
+        return min((step + 1) / rise, (steps - step) / (steps - rise + 1))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -37,6 +37,31 @@ RECIPES = {
         (),
         "a convolutional network, a plain one and nearest neighbours from 1 to 100 examples of a letter",
     ),
+    "voices-wavenet": Listed(
+        "course.reproduce.wavenet_bits:VoicesWaveNet",
+        (),
+        "bits a sample of simulated vowels, and whether what a small WaveNet says has their pitch and formants",
+    ),
+    "fsdd-wavenet": Listed(
+        "course.reproduce.wavenet_bits:FsddWaveNet",
+        ("fsdd",),
+        "bits a sample of spoken digits by a small WaveNet, linear prediction and shares of codes",
+    ),
+    "emoji-vit": Listed(
+        "course.reproduce.emoji_vit:EmojiViT",
+        (),
+        "the group of an emoji by a CNN and by vision transformers, one choice changed at a time",
+    ),
+    "glyphs-erasing": Listed(
+        "course.reproduce.glyphs_erasing:GlyphsErasing",
+        (),
+        "does an attention map name the patches that a vision transformer needs? They are erased",
+    ),
+    "glyphs-vit": Listed(
+        "course.reproduce.glyphs_vit:GlyphsViT",
+        (),
+        "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
+    ),
     "glyphs-transfer-rates": Listed(
         "course.reproduce.glyphs_transfer_rates:GlyphsTransferRates",
         (),

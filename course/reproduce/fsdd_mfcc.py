@@ -26,7 +26,7 @@ from course.reproduce.runner import Recipe
 KNOWN, UNKNOWN = "unseen recordings", "unseen speaker"
 LINE, FEW = "unseen speaker by telephone", "unseen speaker, 5-way 1-shot"
 ACCURACY, GAIN = "accuracy", "above MFCC"
-MFCC = "MFCC"
+MFCC, DELTAS = "MFCC", "MFCC and deltas"
 TESTED = 5  # takes of each digit and speaker, the first ones, as the owners of FSDD split
 
 
@@ -75,7 +75,7 @@ class FsddMfcc(Recipe):
         "log-mel, CMVN by speaker",
         "PCEN",
         MFCC,
-        "MFCC and differences",
+        DELTAS,
         "MFCC, CMN by recording",
         "MFCC, CMVN by recording",
         "MFCC, CMVN by speaker",
@@ -158,7 +158,7 @@ class FsddMfcc(Recipe):
         counts = self.conventions.n_frames(sounds.lengths)
         features = torch.cat([self.features(x, method, seed) for x in sounds.x.to(self.device).split(100)]).cpu()
         real = torch.arange(features.shape[1]) < counts[:, None]
-        if "differences" in method:
+        if method == DELTAS:
             last = features[torch.arange(len(features)), counts - 1]
             held = torch.where(real[..., None], features, last[:, None])  # no difference to the padding
             features = torch.cat([held, deltas(held)], -1)

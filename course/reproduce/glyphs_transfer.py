@@ -112,7 +112,12 @@ class GlyphsTransferConfig:
 
 
 class GlyphsTransfer(Recipe):
-    """Ten contenders over shots, training classes and domains, and paired differences."""
+    """Ten contenders over shots, training classes and domains, and paired differences.
+
+    Example:
+        >>> GlyphsTransfer.settings[0], "MAML" in GlyphsTransfer.methods
+        ('far script, 1-shot', True)
+    """
 
     name = "glyphs-transfer"
     presets = GlyphsTransferConfig

@@ -99,7 +99,12 @@ def load_result(recipe: str, preset: str, folder: Path = RESULTS) -> Result | No
 
 
 class Markdown(str):
-    """Text that a notebook shows as Markdown, and a terminal as it is."""
+    """Text that a notebook shows as Markdown, and a terminal as it is.
+
+    Example:
+        >>> Markdown("| a | b |")
+        | a | b |
+    """
 
     __repr__ = _repr_markdown_ = str.__str__
 
@@ -154,9 +159,10 @@ def result_table(result: Result) -> str:
 
 
 def with_interval(mean: float, interval: float | None, unit: str) -> str:
-    """`97.3 ± 0.4 %` with as many decimals as the interval has meaning."""
+    """`97.3 ± 0.4 %` with as many decimals as the interval has meaning; below 1e-9 it is rounding, and shown as 0."""
     if interval is None:
         return f"{mean:.4g} {unit}".rstrip()
+    interval = interval if interval > 1e-9 else 0.0
     decimals = 1 + (0 < interval < 0.095) + (0 < interval < 0.0095)
     return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
 

@@ -37,8 +37,12 @@ class Recipe(ABC):
         name: as on the command line.
         presets: a dataclass of settings, with the constructors ``quick()`` and ``full()`` and a tuple of ``seeds``.
         methods, settings: the rows of the table, and the conditions that all methods are measured in.
+        only: the methods of a setting in which not all are measured.
         units: what is measured, and in which unit: ``"%"`` or none.
+        differences: pairs of methods; each has a further row, the first minus the second, seed by seed.
         over: what a repetition within a seed is, such as ``"episodes"``.
+        items: what the numbers of a list are where every seed has the same ones, by quantity, such as test pictures;
+            its interval is then over these, each of them a mean over the seeds.
         paper: published numbers and half widths (or None) by method, quantity and setting.
         config, device: the preset that is run, and where.
     """
@@ -47,12 +51,26 @@ class Recipe(ABC):
     presets: type
     methods: tuple[str, ...]
     settings: tuple[str, ...] = ("",)
+    only: ClassVar[dict[str, tuple[str, ...]]] = {}
     units: dict[str, str]
+    differences: ClassVar[tuple[tuple[str, str], ...]] = ()
     over: str = "repetitions"
+    items: ClassVar[dict[str, str]] = {}
     paper: ClassVar[dict[tuple[str, str, str], tuple[float, float | None]]] = {}
 
     def __init__(self, config, device: torch.device):
         self.config, self.device = config, device
+
+    @classmethod
+    def cells(cls) -> list[tuple[str, str]]:
+        """What is measured with each seed: the settings, each with its methods."""
+        return [(setting, method) for setting in cls.settings for method in cls.only.get(setting, cls.methods)]
+
+    @classmethod
+    def rows(cls) -> dict[str, tuple[str, ...]]:
+        """The rows of the table, each with the method or the two methods that it is made of."""
+        minus = {f"{one} minus {other}": (one, other) for one, other in cls.differences}
+        return {method: (method,) for method in cls.methods} | minus
 
     @abstractmethod
     def load(self) -> None:
@@ -138,9 +156,8 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
     """What a recipe finds with one seed: what the folder holds already, and what is measured now and stored there."""
     note = folder / "measured.json"
     measured: Measured = json.loads(note.read_text(encoding="utf8")) if note.exists() else {}
-    cells = list(product(recipe.settings, recipe.methods))
     bar = {"desc": f"{recipe.name}, seed {seed}", "disable": runtime.quiet() or not show}
-    for setting, method in runtime.progress(cells, **bar):
+    for setting, method in runtime.progress(recipe.cells(), **bar):
         if method in measured.setdefault(setting, {}):
             continue
         with torch.random.fork_rng(devices=[]):
@@ -161,11 +178,19 @@ def measure(recipe: Recipe, seed: int, folder: Path, show: bool) -> Measured:
 
 
 def table(kind: type[Recipe], measured: list[Measured]) -> list[Metric]:
-    """Means and Student's intervals over the seeds, or over the repetitions within the only one."""
-    metrics = []
-    for setting, method, quantity in product(kind.settings, kind.methods, kind.units):
-        samples = [np.atleast_1d(each[setting][method][quantity]) for each in measured]
-        values, over = ([sample.mean() for sample in samples], "seeds") if len(samples) > 1 else (samples[0], kind.over)
+    """Means and Student's intervals over the seeds, over items, or over the repetitions within the only seed."""
+    metrics, cells, rows = [], kind.cells(), kind.rows()
+    for setting, method, quantity in product(kind.settings, rows, kind.units):
+        if not all((setting, part) in cells for part in rows[method]):
+            continue
+        taken = [[np.atleast_1d(each[setting][part][quantity]) for each in measured] for part in rows[method]]
+        samples = taken[0] if len(taken) == 1 else [one - other for one, other in zip(*taken, strict=True)]
+        if quantity in kind.items:
+            values, over = np.mean(samples, 0), kind.items[quantity]
+        elif len(samples) > 1:
+            values, over = [sample.mean() for sample in samples], "seeds"
+        else:
+            values, over = samples[0], kind.over
         mean, half = (number.item() for number in t_interval95(values))
         paper = kind.paper.get((method, quantity, setting), (None, None))
         metrics.append(Metric(method, quantity, setting, mean, half, len(values), over, kind.units[quantity], *paper))

@@ -155,6 +155,17 @@ class TestOnThePage:
         moved_back = image.evaluate("image => decodeURIComponent(image.getAttribute('src'))")
         assert moved_back == page.evaluate("still => decodeURIComponent(still)", still)
 
+    def test_a_sound_plays_from_the_page_itself_with_and_without_scripts(self, either):
+        sound = either.locator(".player audio")
+        assert sound.get_attribute("aria-label") == "heed, hod, who'd (simulated)"
+        assert sound.is_visible() and either.locator(".player img").is_visible()
+        assert len(either.locator(".player img").get_attribute("alt").split()) > 10
+        if either.evaluate("() => document.querySelector('script[src]') !== null && 'MathJax' in window"):
+            either.wait_for_function("() => document.querySelector('.player audio').readyState >= 1")
+            assert 0.7 < sound.evaluate("audio => audio.duration") < 0.9
+        either.emulate_media(media="print")
+        assert either.locator(".player img").is_visible() and not sound.is_visible()
+
     @pytest.mark.parametrize("width, scheme", [(1280, "light"), (360, "dark")])
     def test_axe_finds_nothing_when_all_is_open(self, page, width, scheme):
         page.emulate_media(color_scheme=scheme)

@@ -9,7 +9,7 @@ from torch import nn
 
 from course.data import EpisodeSampler, LabelledSet
 from course.meta_learning import embedding
-from course.meta_learning.embedding import by_rule, embedded, settle_averages
+from course.meta_learning.embedding import accuracy_by_class, by_rule, embedded, settle_averages
 from course.meta_learning.evaluation import evaluate
 from course.meta_learning.prototype_variants import by_prototypes
 from course.meta_learning.prototypical import PrototypicalConfig, PrototypicalNetwork, conv4_encoder
@@ -61,3 +61,24 @@ def test_a_rule_gets_vectors_labels_and_the_number_of_classes():
     vectors = embedded(IMAGES, nn.Flatten())
     assert by_rule(partial(rule))(EpisodeSampler(vectors, *SIZES)[0]).shape == (4, 6, 3)
     assert calls == 4 * [((6, 256), [0, 0, 1, 1, 2, 2], (6, 256), 3)]
+
+
+def test_the_accuracy_of_a_class_is_that_of_its_queries():
+    """A learner that always says the first class of a task is right when a class is numbered 0, a third of the time."""
+    sampler = EpisodeSampler(embedded(IMAGES, nn.Flatten()), *SIZES)
+
+    def first(episode):
+        return torch.eye(3)[0].expand(*episode.query_y.shape, 3)
+
+    found = accuracy_by_class(first, sampler, 3)
+    right, asked = [0] * 4, [0] * 4
+    for number in range(3):
+        query = sampler.indices(number)[1]
+        for task in range(4):
+            for place in range(6):
+                label = int(IMAGES.y[query[task, place]])
+                asked[label] += 1
+                right[label] += place < 2  # queries of class 0 come first
+    torch.testing.assert_close(found, torch.tensor(right) / torch.tensor(asked))
+    with pytest.raises(ValueError, match="were never asked for"):
+        accuracy_by_class(first, EpisodeSampler(sampler.data, 2, 1, 1), 1)

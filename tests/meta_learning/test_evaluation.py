@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 from meta_problems import blobs, normal, waves
 
-from course.data import EpisodeSampler, LabelledSet
-from course.meta_learning.evaluation import class_accuracies, evaluate, task_scores
+from course.meta_learning.evaluation import evaluate, task_scores
 
 
 def test_scores_by_hand():
@@ -46,27 +45,3 @@ def test_six_hundred_tasks_are_the_default_and_one_is_refused():
     for tasks in (1, 0, -5):
         with pytest.raises(ValueError, match=f"tasks={tasks}"):
             evaluate(lambda episode: F.one_hot(episode.query_y), [episode], tasks)
-
-
-def numbers(classes=6, each=8):
-    y = torch.arange(classes).repeat_interleave(each)
-    names = tuple("abcdefgh"[:classes])
-    return LabelledSet(y[:, None].float(), y, names, names, "numbers")
-
-
-def test_the_accuracy_of_a_class_counts_its_own_queries():
-    """A learner that knows classes 0 to 2 by heart and calls every other query class 0 of its task."""
-
-    def predict(episode):
-        known = episode.query_x[..., 0] < 3
-        return F.one_hot(torch.where(known, episode.query_y, 0), 3).float()
-
-    sampler = EpisodeSampler(numbers(), 3, 1, 2, tasks=7)
-    found = class_accuracies(predict, sampler, 300)
-    assert found[:3].tolist() == [1.0, 1.0, 1.0]
-    assert all(0.2 < share < 0.47 for share in found[3:].tolist())  # where the class happened to be number 0
-
-
-def test_a_class_that_was_never_asked_for_is_named():
-    with pytest.raises(ValueError, match="was in none of 1 tasks: take more"):
-        class_accuracies(lambda episode: torch.zeros(1, 2, 2), EpisodeSampler(numbers(), 2, 1, 1), 1)

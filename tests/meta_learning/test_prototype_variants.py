@@ -12,6 +12,7 @@ from course.meta_learning.prototype_variants import (
     by_ellipses,
     by_matching,
     by_mixtures,
+    by_nearest,
     by_prototypes,
     clusters,
     covariance,
@@ -23,7 +24,7 @@ from course.meta_learning.prototypical import class_means
 LABELS = torch.tensor([2, 0, 1, 1, 0, 2, 2])
 SUPPORT, QUERY = normal(7, 4), normal(5, 4, seed=1)
 TASK = (SUPPORT, LABELS, QUERY, 3)
-RULES = (by_prototypes, by_cosine, by_matching, by_ellipses, rectified, by_mixtures)
+RULES = (by_prototypes, by_cosine, by_nearest, by_matching, by_ellipses, rectified, by_mixtures)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -33,10 +34,18 @@ def test_names_of_classes_do_not_matter(rule):
     torch.testing.assert_close(renamed[:, order], rule(*TASK))
 
 
-@pytest.mark.parametrize("rule", [by_prototypes, by_cosine, by_matching, by_ellipses, by_mixtures])
+@pytest.mark.parametrize("rule", [each for each in RULES if each is not rectified])
 def test_an_inductive_rule_judges_each_query_for_itself(rule):
     alone = torch.cat([rule(SUPPORT, LABELS, one[None], 3) for one in QUERY])
     torch.testing.assert_close(alone, rule(*TASK))
+
+
+def test_the_nearest_example_of_a_class_is_the_definition_and_with_one_shot_the_mean():
+    squared = -torch.cdist(QUERY, SUPPORT).square()
+    for label in range(3):
+        torch.testing.assert_close(by_nearest(*TASK)[:, label], squared[:, label == LABELS].amax(1))
+    one_each = SUPPORT[:3], torch.tensor([1, 2, 0]), QUERY, 3
+    torch.testing.assert_close(by_nearest(*one_each), by_prototypes(*one_each))
 
 
 def test_matching_is_a_vote_with_weights_that_add_up_to_one():

@@ -1,10 +1,10 @@
-"""The training of a classifier: it learns, it can be repeated, and its accuracy is a count."""
+"""The training of a classifier: it learns, it can be repeated, and its accuracy is a count. A nearest neighbour."""
 
 import pytest
 import torch
 from torch import nn
 
-from course.representation.classifier import AT_ONCE, accuracy, scores_of, train_classifier
+from course.representation.classifier import AT_ONCE, NearestNeighbour, accuracy, scores_of, train_classifier
 from course.representation.cnn import Conv4
 from course.representation.shifts import shifted
 
@@ -83,3 +83,16 @@ def test_accuracy_counts_over_all_parts():
     labels[-1] = (labels[-1] + 1) % 3
     assert torch.equal(scores_of(model, scores), scores)
     assert accuracy(model, scores, labels) == pytest.approx(1 - 1 / (AT_ONCE + 7))
+
+
+def test_a_nearest_neighbour_scores_a_class_by_minus_the_distance_to_its_nearest_example():
+    images, labels = corners(24)
+    asked = corners(60)[0][24:]
+    for encode in (None, nn.Sequential(nn.AvgPool2d(2), nn.Flatten())):
+        found = NearestNeighbour(images, labels, encode)(asked)
+        read = encode or nn.Flatten()
+        for row, image in zip(found, read(asked), strict=True):
+            for number, score in enumerate(row):
+                own = read(images)[labels == number]
+                nearest = min((image - other).square().sum().sqrt() for other in own)
+                torch.testing.assert_close(-score, nearest, rtol=1e-4, atol=1e-3)

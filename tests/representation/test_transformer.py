@@ -16,6 +16,7 @@ from course.representation.transformer import (
     initialise,
     key_mask,
     sinusoidal_positions,
+    warmed_up_adamw,
 )
 
 
@@ -236,3 +237,28 @@ def test_a_gpu_computes_the_same():
     model.cuda()
     torch.testing.assert_close(model(x.cuda(), mask.cuda()).cpu(), expected)
     torch.testing.assert_close(model.trace(x.cuda(), mask.cuda()).hidden[-1].cpu(), expected)
+
+
+@pytest.mark.parametrize("pre_norm", [True, False])
+@pytest.mark.parametrize("masked", ["all", "padding", "by row"])
+def test_the_first_token_alone_is_the_first_of_all(pre_norm, masked):
+    encoder, x = Encoder(3, 8, 2, 16, pre_norm=pre_norm).double(), torch.randn(2, 5, 8, dtype=torch.float64)
+    mask = {
+        "all": None,
+        "padding": key_mask(torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()),
+        "by row": torch.ones(5, 5).tril().bool() | torch.eye(5).flip(0).bool(),
+    }[masked]
+    torch.testing.assert_close(encoder.first(x, mask), encoder(x, mask)[:, 0])
+
+
+def test_the_rate_rises_and_falls_and_only_matrices_decay():
+    model = torch.nn.Linear(3, 2)
+    optimizer, scheduler = warmed_up_adamw(model, steps=10, rate=2.0, weight_decay=0.1, warm_up=0.2)
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[:2] == [1.0, 2.0] and rates == [1.0, *sorted(rates[1:], reverse=True)] and 0 < rates[-1] < 0.3
+    decays = {p: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decays == {model.weight: 0.1, model.bias: 0.0}

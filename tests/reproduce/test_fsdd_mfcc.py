@@ -9,7 +9,7 @@ import pytest
 import tiny_recipes
 import torch
 
-from course.reproduce.fsdd_mfcc import ACCURACY, FEW, GAIN, KNOWN, LINE, MFCC, UNKNOWN, FsddMfcc, FsddMfccConfig
+from course.reproduce.fsdd_mfcc import ACCURACY, DELTAS, FEW, GAIN, KNOWN, LINE, MFCC, UNKNOWN, FsddMfcc, FsddMfccConfig
 from course.reproduce.results import load_result
 
 
@@ -74,6 +74,14 @@ def test_by_telephone_the_vectors_are_others_and_the_machine_is_the_same(recipe)
     before = recipe.machines.cache_info().misses
     recipe.scores(0, LINE, MFCC)
     assert recipe.machines.cache_info().misses == before
+
+
+def test_no_two_methods_see_the_same_vectors_and_deltas_stand_beside_the_coefficients(recipe):
+    seen = {method: recipe.vectors(method, 0, False) for method in FsddMfcc.methods}
+    assert len({vectors.tobytes() for vectors in seen.values()}) == len(seen)
+    plain, both = (seen[method].reshape(len(recipe.y), recipe.config.segments, -1) for method in (MFCC, DELTAS))
+    assert both.shape[2] == 2 * plain.shape[2]
+    np.testing.assert_allclose(both[..., : plain.shape[2]], plain, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", FsddMfcc.methods)

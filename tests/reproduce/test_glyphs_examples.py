@@ -1,4 +1,4 @@
-"""The recipe glyphs-examples: who sees which images, how the best of three is chosen, and the differences."""
+"""The recipe glyphs-examples: who sees which images, and how the best of three is chosen."""
 
 from dataclasses import replace
 
@@ -14,13 +14,11 @@ from course.reproduce.glyphs_examples import (
     CNN,
     CNN_MOVED,
     FEATURES,
-    MINUS,
     MLP,
     MLP_MOVED,
     NEIGHBOUR,
     NEIGHBOUR_MOVED,
     GlyphsExamples,
-    NearestNeighbour,
     moved_everywhere,
 )
 
@@ -60,14 +58,6 @@ def test_the_best_in_validation_is_judged_by_the_test(monkeypatch):
     assert made.judged(0, 1, CNN) == 0.6  # the earlier of two that are equally good
 
 
-def test_a_difference_is_that_of_the_same_images():
-    made = recipe()
-    found = {name: made.measure(0, "3 a class", name, None)["accuracy"] for name in made.methods}
-    assert len(set(found.values())) > 1
-    for name, (one, other) in MINUS.items():
-        assert found[name] == pytest.approx(found[one] - found[other])
-
-
 def test_moved_methods_and_no_others_see_moved_images(monkeypatch):
     made, moves = recipe(), {}
     train = made.letters("train", 3, 0)
@@ -104,17 +94,6 @@ def test_a_neighbour_of_moved_images_knows_each_at_the_25_places_that_training_s
     assert found == wanted
     for classify in made.trials(0, train, NEIGHBOUR_MOVED):
         assert (classify(images).argmax(1) == labels).all()
-
-
-def test_the_score_of_a_class_is_minus_the_distance_to_its_nearest_example():
-    made = recipe()
-    train, test = made.letters("train", 4, 0), made.letters("test", 3, 0)
-    found = NearestNeighbour(nn.Flatten(), train.examples(), train.y)(test.examples())
-    for row, image in zip(found, test.examples(), strict=True):
-        for number, score in enumerate(row):
-            own = train.examples()[train.y == number]
-            nearest = min((image - other).square().sum().sqrt() for other in own)
-            torch.testing.assert_close(-score, nearest, rtol=1e-4, atol=1e-3)
 
 
 def test_a_trained_network_beats_itself_untrained():

@@ -1,7 +1,6 @@
-"""The recipe glyphs-prototypical: equal images, equal trials, the best in validation, and paired differences."""
+"""The recipe glyphs-prototypical: equal images, equal trials, and the best in validation."""
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import tiny_recipes
@@ -9,22 +8,34 @@ import torch
 
 from course import data
 from course.data import EpisodeSampler
-from course.meta_learning.baselines import nearest_neighbour
+from course.meta_learning.embedding import by_rule
 from course.meta_learning.evaluation import evaluate
+from course.meta_learning.prototype_variants import (
+    by_cosine,
+    by_ellipses,
+    by_matching,
+    by_nearest,
+    by_prototypes,
+    rectified,
+)
 from course.reproduce import glyphs_prototypical
 from course.reproduce.glyphs_prototypical import (
     COSINE,
+    ELLIPSES,
     FIVE,
-    MINUS,
+    MATCHING,
     NEIGHBOUR,
+    ORDINARY,
     PIXELS,
     RATES,
+    RECTIFIED,
     SIXTY,
     TWENTY,
     UNTRAINED,
     WAYS,
     GlyphsPrototypical,
     GlyphsPrototypicalConfig,
+    classifier,
 )
 
 
@@ -70,16 +81,40 @@ def test_the_rate_that_is_best_in_validation_is_judged_by_the_test(recipe, monke
     torch.testing.assert_close(found.x[:4], learners[RATES[1]].embed(examples).detach())
 
 
-def test_differences_are_paired_and_a_neighbour_stands_on_the_vectors_of_prototypes(recipe, tmp_path):
+def test_rules_and_a_neighbour_stand_on_the_vectors_of_prototypes(recipe, tmp_path):
     found = {name: recipe.measure(0, "20-way 1-shot", name, tmp_path / name)["accuracy"] for name in recipe.methods}
-    for name, (one, other) in MINUS.items():
-        assert found[name] == pytest.approx(found[one] - found[other])
     vectors = recipe.vectors(0, TWENTY, tmp_path)
     sampler = EpisodeSampler(vectors, 20, 1, 5, tasks=10, seed=2)
-    by_hand = evaluate(partial(nearest_neighbour, embed=lambda x: x), sampler, recipe.config.tasks).mean
+    by_hand = evaluate(by_rule(by_nearest), sampler, recipe.config.tasks).mean
     assert found[NEIGHBOUR] == pytest.approx(100 * by_hand)
+    named = {
+        TWENTY: by_prototypes,
+        COSINE: by_cosine,
+        MATCHING: by_matching,
+        ELLIPSES: by_ellipses,
+        RECTIFIED: rectified,
+    }
+    for name, rule in named.items():
+        torch.testing.assert_close(classifier(name)(sampler[0]), by_rule(rule)(sampler[0]))
     assert found[PIXELS] > 20  # the noise is easy; chance is 5
     assert found[UNTRAINED] > 5
+
+
+def test_the_ordinary_classifier_begins_as_the_others_do_sees_as_many_images_and_loses_its_head(
+    recipe, monkeypatch, tmp_path
+):
+    seen = []
+
+    def pretrain(network, data, *, steps, batch_size, lr, **_):
+        first = next(network.parameters()).flatten()[0].item()
+        seen.append((network.head.out_features, data, steps, batch_size, lr, first))
+
+    monkeypatch.setattr(glyphs_prototypical, "pretrain", pretrain)
+    found = recipe.vectors(0, ORDINARY, tmp_path)
+    train, config = recipe.splits["train"], recipe.config
+    first = next(recipe.learner(0, TWENTY, RATES[0]).model.parameters()).flatten()[0].item()
+    assert seen == [(len(train.classes), train, config.steps, config.images, rate, first) for rate in RATES]
+    assert found.x.shape[1] == config.filters
 
 
 def test_a_training_helps(recipe, tmp_path):

@@ -15,7 +15,7 @@ import torch
 from scipy import stats
 
 from course import runtime
-from course.reproduce import RECIPES, runner
+from course.reproduce import RECIPES, recipe_class, runner
 from course.reproduce.results import Result, load_result
 from course.reproduce.runner import Clock, Recipe, measured_on
 
@@ -78,6 +78,24 @@ def test_intervals_are_students_over_seeds_or_over_the_repetitions_of_the_only_o
     assert (result.seeds, result.config["throws"]) == (list(getattr(Config, preset)().seeds), 20)
 
 
+def test_a_setting_may_have_some_of_the_methods_and_only_differences_of_those(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "only", {"by night": ("loaded",)})
+    monkeypatch.setattr(Dice, "differences", (("loaded", "fair"),))
+    found = {(metric.setting, metric.method) for metric in run(tmp_path).metrics}
+    assert found == {("by day", name) for name in ("fair", "loaded", "loaded minus fair")} | {("by night", "loaded")}
+    assert {cell[1:] for cell in Dice.log[1:]} == set(Dice.cells())
+
+
+def test_of_items_that_every_seed_has_the_interval_is_over_their_means(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "items", {"points": "dice"})
+    metrics = run(tmp_path).metrics
+    stored = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*/seed-*/measured.json"))]
+    values = np.mean([seed["by day"]["fair"]["points"] for seed in stored], axis=0)  # [throws]
+    low, high = stats.t.interval(0.95, 19, loc=values.mean(), scale=stats.sem(values))
+    assert (metrics[0].mean, metrics[0].interval95) == pytest.approx(((low + high) / 2, (high - low) / 2))
+    assert [(m.n, m.over) for m in metrics[:2]] == [(20, "dice"), (3, "seeds")]
+
+
 def test_a_broken_run_goes_on_and_ends_as_if_nothing_had_happened(tmp_path, monkeypatch):
     state = torch.get_rng_state()
     whole = run(tmp_path / "whole").metrics
@@ -125,7 +143,8 @@ def test_a_run_that_is_killed_again_and_again_and_one_of_two_processes_write_the
     assert killed == whole
     written = (tmp_path / "two" / "written").read_text().split()
     assert [name for name in written if "quick" in name] == [f"{recipe}-quick.json"]
-    cells = {(metric["method"], metric["setting"]) for metric in whole["metrics"]}
+    methods = recipe_class(recipe).methods  # differences of methods are not measured
+    cells = {(m["method"], m["setting"]) for m in whole["metrics"] if m["method"] in methods}
     units = len(whole["seeds"]) * len(cells)
     assert (written.count("clock.json"), written.count("measured.json")) == (1, units)
     assert two == whole
@@ -184,3 +203,16 @@ def test_what_is_measured_may_be_a_tensor_and_has_a_folder_of_its_own(tmp_path, 
     monkeypatch.setattr(Dice, "measure", measure)
     assert run(tmp_path, "full").by_method("points", "by day")["fair"].mean == 1
     assert len(set(folders)) == 4 and len({folder.parent for folder in folders}) == 1
+
+
+def test_a_difference_is_taken_seed_by_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Dice, "differences", (("loaded", "fair"),))
+    folder = tmp_path / "runs"
+    result = run(tmp_path)
+    [note] = folder.glob("*")
+    for setting in Dice.settings:
+        seeds = [json.loads((note / f"seed-{seed}" / "measured.json").read_text())[setting] for seed in (0, 1, 2)]
+        gaps = [np.mean(each["loaded"]["points"]) - np.mean(each["fair"]["points"]) for each in seeds]
+        metric = result.by_method("points", setting)["loaded minus fair"]
+        half = stats.t.ppf(0.975, 2) * np.std(gaps, ddof=1) / math.sqrt(3)
+        assert (metric.mean, metric.interval95, metric.n) == (pytest.approx(np.mean(gaps)), pytest.approx(half), 3)

@@ -18,15 +18,19 @@ from accelerate import debug_launcher
 from course import data
 from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import glyphs_transfer, recipe_class, runner
+from course.reproduce import glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
+from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
 from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfig
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
+from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
+from course.reproduce.wavenet_bits import WaveNetConfig
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -40,6 +44,11 @@ MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), r
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
+VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
+LARGE = {"patch": 14, "batch_size": 8, "validation": 1, "test": 1}
+GLYPHS_VIT = replace(GlyphsViTConfig.quick(), **LARGE, **VIT)
+ERASING = replace(GlyphsErasingConfig.quick(), erased=1, **LARGE, **VIT)
+EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_steps=2, **VIT)
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
 PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
@@ -47,23 +56,47 @@ FEWEST = {"images": 80, "drawings": 1_000, "classes": 12, "tasks": 10, "many_tas
 TRANSFER = replace(GlyphsTransferConfig.quick(), filters=2, seeds=(0, 1), **FEWEST)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
+VOICES = {
+    "dilations": (1, 3),
+    "width": 8,
+    "skip": 8,
+    "steps": 30,
+    "batch": 2,
+    "length": 100,
+    "rates": (0.02,),
+    "said": 1,
+}
+WAVENET = replace(WaveNetConfig.quick(), ridges=(1e-6,), seeds=(0, 1), **VOICES)
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
-def load(name: str, *, split: str | None = None, rotations: bool = False) -> LabelledSet | Texts | dict:
+def load(
+    name: str, *, split: str | None = None, rotations: bool = False, size: int = 0
+) -> LabelledSet | Sounds | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
+    if name == "emoji":
+        return tiny_emoji(split, size)
     if name == "prose":
         return tiny_prose(split)
     if name == "mnist":
         return tiny_mnist(split)
     if name == "fsdd":
-        return tiny_fsdd()
+        return tiny_fsdd() if split is None else tiny_fsdd().select(torch.arange(0, 390, 13))
     if name == "glyphs":
         return tiny_glyphs(split)
     if name == "omniglot":
         assert rotations == (split == "train")
         return tiny_omniglot(split)
     return tiny_texts.load(name)
+
+
+def tiny_emoji(split: str, size: int) -> LabelledSet:
+    """Three groups, each of one colour, with noise."""
+    generator = torch.Generator().manual_seed(len(split))
+    y = torch.arange(3).repeat_interleave(4)
+    x = 0.5 * torch.eye(3)[y][:, :, None, None] + 0.5 * torch.rand(12, 3, size, size, generator=generator)
+    names = ("red", "green", "blue")
+    return LabelledSet(x.mul(255).byte(), y, names, names, f"emoji ({split})", full=255)
 
 
 def tiny_omniglot(split: str) -> LabelledSet:
@@ -171,8 +204,18 @@ def install(patch=setattr) -> None:
     patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
+    patch(GlyphsViTConfig, "quick", lambda: GLYPHS_VIT)
+    patch(GlyphsErasingConfig, "quick", lambda: ERASING)
+    for name, value in {"CHARACTERS": "AB", "MIDDLE": "2 of a class", "LONGER": "2 of a class, longer"}.items():
+        patch(glyphs_vit, name, value)
+    patch(glyphs_vit.GlyphsViT, "settings", ("1 of a class", "2 of a class", "2 of a class, longer"))
+    patch(glyphs_vit.GlyphsViT, "only", {"2 of a class, longer": (glyphs_vit.CNN, glyphs_vit.VIT)})
+    patch(EmojiViTConfig, "quick", lambda: EMOJI_VIT)
     patch(GlyphsPrototypicalConfig, "quick", lambda: PROTOTYPICAL)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
+    patch(WaveNetConfig, "quick", lambda: WAVENET)
+    patch(wavenet_bits, "SAID", 900)  # samples
+    patch(wavenet_bits, "TAKES", 4)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step

@@ -22,6 +22,11 @@ WRONG = {
             "g = np.array([window": "window = window[: len(window) // hop * hop]\n    g = np.array([window"
         },
         "squared windows": {"window[n::hop].sum()": "(window[n::hop] ** 2).sum()"},
+        "the middle between smallest and largest": {
+            "return g.mean(), (g.max() - g.min()) / g.mean()": (
+                "middle = (g.max() + g.min()) / 2\n    return middle, (g.max() - g.min()) / middle"
+            )
+        },
         "gaps are not seen": {"for n in range(hop)])": "for n in range(min(hop, len(window)))])"},
     },
     "warping_distance": {
@@ -32,6 +37,17 @@ WRONG = {
         "divided by the longer one": {"/ (n + m)": "/ max(n, m)"},
         "the beginning is free": {"table[0, 0] = 0": "table[0, :] = 0"},
         "city blocks": {"np.linalg.norm(a[:, None] - b, axis=-1)": "np.abs(a[:, None] - b).sum(-1)"},
+        "always on to the nearest pair": """
+def warping_distance(a, b):
+    distance = np.linalg.norm(a[:, None] - b, axis=-1)
+    (n, m), i, j = distance.shape, 0, 0
+    cost = distance[0, 0]
+    while (i, j) != (n - 1, m - 1):
+        steps = [(x, y) for x, y in ((i + 1, j + 1), (i + 1, j), (i, j + 1)) if x < n and y < m]
+        i, j = min(steps, key=lambda step: distance[step])
+        cost += distance[i, j]
+    return cost / (n + m)
+""",
     },
     "tube_cepstrum": {
         "without the fraction": {"(n - i) / n * ": ""},
@@ -43,6 +59,11 @@ WRONG = {
         },
         "the sum is one short": {"min(p, n - 1) + 1": "min(p, n - 1)"},
         "divided by n": {"return c[1:]": "return c[1:] / np.arange(1, count + 1)"},
+        "a Fourier transform of 512 points": """
+def tube_cepstrum(a, count):
+    size = np.abs(np.fft.rfft(np.concatenate([[1.0], -a]), 512))
+    return 2 * np.fft.irfft(-np.log(size))[1 : count + 1]
+""",
     },
     "motion": {
         "a straight line": {"np.stack([k**0, k, k**2], 1)": "np.stack([k**0, k, 0 * k], 1)"},
@@ -54,6 +75,12 @@ WRONG = {
             "slopes[t], bends[t] = found[1]": "slopes[t], bends[t] = found[1] + 2 * k[0] * found[2]"
         },
         "one neighbour too few": {"len(features) - 1 - t) + 1": "len(features) - 1 - t)"},
+        "a full window pushed inwards at the ends": {
+            "k = np.arange(max(-reach, -t), min(reach, len(features) - 1 - t) + 1)": (
+                "size = min(2 * reach + 1, len(features))\n"
+                "        k = np.arange(size) + min(max(t - reach, 0), len(features) - size) - t"
+            )
+        },
         "the ends repeated": """
 def motion(features, reach):
     k = np.arange(-reach, reach + 1)
@@ -179,10 +206,4 @@ def motion(features, reach):
 }
 
 # Edge cases that the statement names: the visible tests do not look for them.
-HIDDEN_ONLY = {
-    "heard": ["sizes add up", "silent tones are left out"],
-    "overlap": ["gaps are not seen"],
-    "warping_distance": ["the beginning is free"],
-    "tube_cepstrum": [],
-    "motion": [],
-}
+HIDDEN_ONLY = {"warping_distance": ["the beginning is free"]}
