@@ -33,6 +33,7 @@ from course.meta_learning.prototypical import (
     require_classes,
 )
 from course.meta_learning.ways import require_episode
+from course.representation.classifier import scores_of
 from course.representation.cnn import Conv4
 from course.representation.shifts import BlurPool
 
@@ -41,11 +42,10 @@ STEPS = 10  # of gradient descent on a task, for whoever adapts a whole network 
 
 
 def task_vectors(episode: Episode, embed: Embed) -> tuple[Tensor, Tensor]:
-    """The support vectors ``[T, n, d]`` and query vectors ``[T, m, d]`` of an episode, embedded as one batch."""
+    """The support vectors ``[T, n, d]`` and query vectors ``[T, m, d]`` of an episode, each image for itself."""
     require_episode(episode)
     images = torch.cat([episode.support_x.flatten(0, 1), episode.query_x.flatten(0, 1)])
-    with torch.no_grad():
-        return per_task(embed(images), episode)
+    return per_task(scores_of(embed, images), episode)
 
 
 def vectors_together(episode: Episode, network: nn.Module) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,8 @@ class Contender:
     Attributes:
         training: which network it starts from, a key of :data:`TRAININGS`.
         adapt: ``adapt(network, episode, option)`` has the scores of the queries, ``[T, m, N]``.
-        options: three values of what it has to choose, for validation to decide.
+        options: values of what it has to choose, for validation to decide: three, or nine where there is no
+            training with rates to choose from.
     """
 
     training: str
@@ -104,6 +105,19 @@ def by_head(
         return head(support, episode.support_y, query, require_classes(episode.support_y), **{name: option})
 
     return adapt
+
+
+RIDGES, COSINE_RATES = (0.1, 1.0, 10.0), (0.01, 0.03, 0.1)
+HEADS = (
+    {how: partial(nearest_mean, how=how) for how in NORMALISATIONS}
+    | {f"probe, {ridge}": partial(ridge_head, ridge=ridge) for ridge in RIDGES}
+    | {f"cosine, {rate}": partial(cosine_head, rate=rate) for rate in COSINE_RATES}
+)
+
+
+def any_head(support: Tensor, support_y: Tensor, query: Tensor, n_way: int, *, which: str) -> Tensor:
+    """One of :data:`HEADS`: an untrained network may choose among all that the trained ones have."""
+    return HEADS[which](support, support_y, query, n_way)
 
 
 def nearest_blurred(network: nn.Module, episode: Episode, option: int) -> Tensor:
@@ -132,17 +146,18 @@ def inner_steps(learner: Callable[..., MetaLearner]) -> Callable[[nn.Module, Epi
 
 
 CONTENDERS = {
-    "nearest neighbour": Contender("untrained", nearest_blurred, (1, 5, 9)),
-    "untrained start": Contender("untrained", by_head(nearest_mean, "how"), NORMALISATIONS),
-    "from scratch": Contender("untrained", fine_tuned, (0.03, 0.1, 0.3)),
-    "linear probe": Contender("classifier", by_head(ridge_head, "ridge"), (0.1, 1.0, 10.0)),
+    "nearest neighbour": Contender("untrained", nearest_blurred, tuple(range(1, 18, 2))),
+    "untrained start": Contender("untrained", by_head(any_head, "which"), tuple(HEADS)),
+    "from scratch": Contender("untrained", fine_tuned_together, (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)),
+    "linear probe": Contender("classifier", by_head(ridge_head, "ridge"), RIDGES),
     "frozen prototypes": Contender("classifier", by_head(nearest_mean, "how"), NORMALISATIONS),
     "fine-tuning": Contender("classifier", fine_tuned, (0.01, 0.03, 0.1)),
-    "Baseline++": Contender("cosine classifier", by_head(cosine_head, "rate"), (0.01, 0.03, 0.1)),
+    "Baseline++": Contender("cosine classifier", by_head(cosine_head, "rate"), COSINE_RATES),
     "ProtoNet": Contender("ProtoNet", by_head(nearest_mean, "how"), NORMALISATIONS),
     "fine-tuning, by batch": Contender("classifier", fine_tuned_together, (0.03, 0.1, 0.3)),
     "frozen prototypes, by batch": Contender("classifier", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
     "ProtoNet, by batch": Contender("ProtoNet", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
+    "untrained start, by batch": Contender("untrained", by_head(any_head, "which", together=True), tuple(HEADS)),
     "MAML": Contender("MAML", inner_steps(MAML), (1, 3, 10)),
     "ANIL": Contender("ANIL", inner_steps(ANIL), (1, 3, 10)),
 }
@@ -181,7 +196,8 @@ RATES = (1e-3, 3e-3, 1e-2)  # of Adam, the same three for every training
 def new_network(training: str, classes: int, filters: int = 32, seed: int = 0) -> nn.Module:
     """The backbone before any training: a :class:`~course.representation.cnn.Conv4` with the head that a training asks.
 
-    Whoever has to use it frozen keeps averages for evaluation; an inner loop normalises by the batch at hand.
+    Whoever may be used frozen keeps averages for evaluation; an inner loop normalises by the batch at hand. Those of an
+    untrained network come from :func:`course.meta_learning.embedding.settle_averages`.
 
     Args:
         training: a key of :data:`TRAININGS`, or ``"untrained"``.
@@ -190,8 +206,7 @@ def new_network(training: str, classes: int, filters: int = 32, seed: int = 0) -
     generator = runtime.generator(seed)
     if training == "ProtoNet":
         return conv4_encoder(filters=filters, generator=generator)
-    averages = training in ("classifier", "cosine classifier")
-    network = Conv4(classes, filters=filters, averages=averages, generator=generator)
+    network = Conv4(classes, filters=filters, averages=training not in EPISODIC, generator=generator)
     if training == "cosine classifier":
         network.head = CosineHead(network.head.in_features, classes, generator=generator)
     return network
