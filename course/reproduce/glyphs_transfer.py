@@ -18,17 +18,18 @@ from course import data
 from course.data import EpisodeSampler, LabelledSet
 from course.data.glyphs import SCRIPTS, characters_of
 from course.data.renderings import render, render_emoji
+from course.meta_learning.embedding import settle_averages
 from course.meta_learning.evaluation import evaluate
-from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS, new_network
+from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS, Shots, new_network
 from course.reproduce.runner import Recipe, saved_in
 
 NEAR, FAR, EMOJI = "near script", "far script", "emoji"
 DOMAINS = {NEAR: ("Cyrillic",), FAR: ("Armenian", "Georgian"), "validation": SCRIPTS["validation"]}
 SHOTS = (1, 2, 5, 10, 20, 50)
 FEW = (1, 5)
-FEWER = (10,)  # training classes besides all of them
+FEWER = (10, 100)  # training classes besides all of them
 SOON = "MAML, equal seconds"
-PAIRS = (
+DIFFERENCES = (
     ("fine-tuning", "MAML"),
     ("fine-tuning, by batch", "MAML"),
     ("fine-tuning, by batch", "fine-tuning"),
@@ -51,13 +52,16 @@ PAIRS = (
     ("frozen prototypes", SOON),
     ("fine-tuning, by batch", SOON),
     ("ProtoNet", SOON),
+    ("frozen prototypes", "untrained start"),
+    ("MAML", "untrained start, by batch"),
+    ("untrained start", "nearest neighbour"),
 )
-MINUS = {f"{one} minus {other}": (one, other) for one, other in PAIRS}
 # What glyphs-transfer-rates has found on validation tasks, with a seed of its own; a test compares.
 RATES = {"classifier": 3e-3, "cosine classifier": 1e-2, "ProtoNet": 1e-2, "MAML": 3e-3, "ANIL": 3e-3}
 OPTIONS = {
     "nearest neighbour": 9,
     "untrained start": "centred, length 1",
+    "untrained start, by batch": "centred, length 1",
     "from scratch": 0.1,
     "linear probe": 1.0,
     "frozen prototypes": "length 1",
@@ -98,12 +102,12 @@ class GlyphsTransferConfig:
     queries: int = 10
     rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
     options: dict[str, object] = field(default_factory=lambda: dict(OPTIONS))
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...] = (10, 11, 12, 13, 14)
 
     @classmethod
     def quick(cls) -> "GlyphsTransferConfig":
-        """Five seconds of ordinary training, and twenty of MAML: half an hour in all."""
-        return cls(filters=32, images=20_000, tasks=40, many_tasks=10)
+        """Four seconds of ordinary training, and fifteen of MAML: half an hour in all, on one thread."""
+        return cls(filters=32, images=20_000, tasks=40, many_tasks=20)
 
     @classmethod
     def full(cls) -> "GlyphsTransferConfig":
@@ -112,7 +116,10 @@ class GlyphsTransferConfig:
 
 
 class GlyphsTransfer(Recipe):
-    """Ten contenders over shots, training classes and domains, and paired differences.
+    """Ten contenders and four controls over shots, training classes and domains, and paired differences.
+
+    The rows were settled on a first run with the seeds 0 to 4; the table has five others. Rates and options are those
+    that validation chose at the full number of training classes, also where there are fewer.
 
     Example:
         >>> GlyphsTransfer.settings[0], "MAML" in GlyphsTransfer.methods
@@ -124,9 +131,10 @@ class GlyphsTransfer(Recipe):
     settings = (
         *(f"{FAR}, {k}-shot" for k in SHOTS),
         *(f"{domain}, {k}-shot" for domain in (NEAR, EMOJI) for k in FEW),
-        *(f"{FAR}, 1-shot, {classes} training classes" for classes in FEWER),
+        *(f"{FAR}, {k}-shot, {classes} training classes" for classes in FEWER for k in FEW),
     )
-    methods = (*CONTENDERS, SOON, *MINUS)
+    methods = (*CONTENDERS, SOON)
+    differences = DIFFERENCES
     units: ClassVar = {"accuracy": "%"}
 
     def load(self) -> None:
@@ -137,13 +145,8 @@ class GlyphsTransfer(Recipe):
         self.judged = cache(self.judged)
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
-        """The accuracy of one contender, or the difference of two on the same tasks."""
-        if method in MINUS:
-            one, other = (self.judged(seed, setting, each, folder.parent) for each in MINUS[method])
-            found = one - other
-        else:
-            found = self.judged(seed, setting, method, folder.parent)
-        return {"accuracy": 100 * found}
+        """The accuracy of one contender, on the same tasks as all others."""
+        return {"accuracy": 100 * self.judged(seed, setting, method, folder.parent)}
 
     def judged(self, seed: int, setting: str, method: str, folder: Path) -> float:
         """The accuracy of one contender on the tasks of a setting."""
@@ -180,10 +183,15 @@ class GlyphsTransfer(Recipe):
     def network(
         self, seed: int, training: str, classes: int, images: int, rate: float | None, folder: Path
     ) -> nn.Module:
-        """A network after its training, in evaluation mode; trained once for all the cells that need it."""
+        """A network after its training, in evaluation mode; trained once for all the cells that need it.
+
+        An untrained one has the averages of its own activations on training images.
+        """
         heads = 5 if training in (*EPISODIC, "untrained") else classes
         network = new_network(training, heads, self.config.filters, seed).to(self.device)
-        if training != "untrained":
+        if training == "untrained":
+            settle_averages(network, Shots(self.training_set(classes, seed), seed=seed))
+        else:
             place = folder / f"{training.replace(' ', '-')}-{classes}-classes-{images}-images-{rate}"
             options = {"images": images, "rate": rate, "seed": seed, **saved_in(place)}
             TRAININGS[training](network, self.training_set(classes, seed), **options)

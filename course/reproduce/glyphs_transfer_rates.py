@@ -1,8 +1,8 @@
 """Recipe ``glyphs-transfer-rates``: the choices behind ``glyphs-transfer``, made on validation tasks.
 
-Each contender has the same nine trials, three rates of its training by three options of its adaptation; one without a
-training has three. The tasks are of Greek letters, which no test has, with one and five shots. A seed of its own draws
-images, weights and tasks.
+Each contender has nine trials: three rates of its training by three options of its adaptation, or nine options where
+there is no training. The tasks are of Greek letters, which no test has, with one and five shots. A seed of its own
+draws images, weights and tasks.
 """
 
 from dataclasses import dataclass
