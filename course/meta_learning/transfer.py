@@ -156,6 +156,7 @@ CONTENDERS = {
     "ProtoNet": Contender("ProtoNet", by_head(nearest_mean, "how"), NORMALISATIONS),
     "fine-tuning, by batch": Contender("classifier", fine_tuned_together, (0.03, 0.1, 0.3)),
     "frozen prototypes, by batch": Contender("classifier", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
+    "linear probe, by batch": Contender("classifier", by_head(ridge_head, "ridge", together=True), RIDGES),
     "ProtoNet, by batch": Contender("ProtoNet", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
     "untrained start, by batch": Contender("untrained", by_head(any_head, "which", together=True), tuple(HEADS)),
     "MAML": Contender("MAML", inner_steps(MAML), (1, 3, 10)),

@@ -17,8 +17,10 @@ from course.reproduce.glyphs_transfer import (
     DOMAINS,
     EMOJI,
     FAR,
+    LONG,
     NEAR,
     OPTIONS,
+    OTHER_BUDGETS,
     RATES,
     SOON,
     GlyphsTransfer,
@@ -46,7 +48,7 @@ def test_every_training_and_every_contender_has_its_choice_among_those_that_were
     assert OPTIONS.keys() == CONTENDERS.keys()
     assert all(OPTIONS[name] in contender.options for name, contender in CONTENDERS.items())
     assert {len(trials(name)) for name in CONTENDERS} == {9}
-    assert {name for pair in DIFFERENCES for name in pair} <= {*CONTENDERS, SOON}
+    assert {name for pair in DIFFERENCES for name in pair} <= {*CONTENDERS, *OTHER_BUDGETS}
 
 
 def test_the_scripts_of_training_validation_and_tests_are_different():
@@ -55,7 +57,7 @@ def test_the_scripts_of_training_validation_and_tests_are_different():
 
 
 def test_every_learner_sees_as_many_images_as_the_others(recipe, monkeypatch, tmp_path):
-    """But MAML in equal seconds, which sees its share."""
+    """But where seconds are equal instead, which MAML sees its share in, and a classifier so many times more."""
     seen = {}
 
     def note(network, data, *, images, rate, seed, **options):
@@ -63,12 +65,13 @@ def test_every_learner_sees_as_many_images_as_the_others(recipe, monkeypatch, tm
 
     for name in TRAININGS:
         monkeypatch.setitem(TRAININGS, name, note)
-    for method in (*CONTENDERS, SOON):
+    for method in (*CONTENDERS, *OTHER_BUDGETS):
         kind = method
         recipe.judged(0, f"{FAR}, 1-shot", method, tmp_path)
-    trained = {name: images for name, images in seen.items() if name != SOON}
+    trained = {name: images for name, images in seen.items() if name not in OTHER_BUDGETS}
     assert {image for images in trained.values() for image in images} == {recipe.config.images}
     assert seen[SOON] == [recipe.config.images * recipe.config.share]
+    assert seen[LONG] == [recipe.config.images / recipe.config.share]
 
 
 def test_the_classes_share_the_same_number_of_drawings(recipe):
@@ -98,8 +101,8 @@ def test_a_network_is_trained_once_for_all_the_cells_that_need_it(recipe, monkey
     monkeypatch.setattr(glyphs_transfer, "evaluate", lambda *_: Found(0.5))
     for setting, method in recipe.cells():
         recipe.measure(0, setting, method, tmp_path / "x")
-    soon = ("MAML", recipe.config.images * recipe.config.share)
-    once = sorted([*((name, recipe.config.images) for name in TRAININGS), soon])
+    images, share = recipe.config.images, recipe.config.share
+    once = [*((name, images) for name in TRAININGS), ("MAML", images * share), ("classifier", images / share)]
     counts = 1 + len(glyphs_transfer.FEWER)  # numbers of training classes
     assert sorted(trained) == sorted(counts * once)
 
@@ -150,7 +153,7 @@ def made_up(means: dict[str, float]) -> Result:
 def test_who_shares_a_network_shares_its_rate_and_chooses_for_itself_at_that_rate():
     means = {label(name, *trial): 50.0 for name in CONTENDERS for trial in trials(name)}
     means[label("linear probe", 1e-3, 10.0)] = 70.0  # one of several likes this rate best
-    for name in ("frozen prototypes", "fine-tuning", "frozen prototypes, by batch"):
+    for name in ("frozen prototypes", "fine-tuning", "frozen prototypes, by batch", "linear probe, by batch"):
         means[label(name, 1e-2, CONTENDERS[name].options[2])] = 60.0
     rates, options = choices(made_up(means))
     assert rates["classifier"] == 1e-2
