@@ -114,7 +114,7 @@ class GlyphsTransferConfig:
 
     @classmethod
     def quick(cls) -> "GlyphsTransferConfig":
-        """Four seconds of ordinary training, and fifteen of MAML: forty minutes in all, on one thread."""
+        """Four seconds of ordinary training, and fifteen of MAML: half an hour in all, on one thread."""
         return cls(filters=32, images=20_000, tasks=40, many_tasks=20)
 
     @classmethod
