@@ -104,7 +104,7 @@ class GlyphsTransferConfig:
     images: int = 800_000
     drawings: int = 20_000
     classes: int = 1_000
-    share: float = 0.25
+    share: float = 0.28
     tasks: int = 200
     many_tasks: int = 200
     queries: int = 10
