@@ -154,6 +154,7 @@ CONTENDERS = {
     "fine-tuning": Contender("classifier", fine_tuned, (0.01, 0.03, 0.1)),
     "Baseline++": Contender("cosine classifier", by_head(cosine_head, "rate"), COSINE_RATES),
     "ProtoNet": Contender("ProtoNet", by_head(nearest_mean, "how"), NORMALISATIONS),
+    "ProtoNet, 20 ways": Contender("ProtoNet, 20 ways", by_head(nearest_mean, "how"), NORMALISATIONS),
     "fine-tuning, by batch": Contender("classifier", fine_tuned_together, (0.03, 0.1, 0.3)),
     "frozen prototypes, by batch": Contender("classifier", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
     "linear probe, by batch": Contender("classifier", by_head(ridge_head, "ridge", together=True), RIDGES),
@@ -205,7 +206,7 @@ def new_network(training: str, classes: int, filters: int = 32, seed: int = 0) -
         classes: scores of the head; a prototypical network has none.
     """
     generator = runtime.generator(seed)
-    if training == "ProtoNet":
+    if training.startswith("ProtoNet"):
         return conv4_encoder(filters=filters, generator=generator)
     network = Conv4(classes, filters=filters, averages=training not in EPISODIC, generator=generator)
     if training == "cosine classifier":
@@ -221,10 +222,18 @@ def train_classifier(
 
 
 def train_prototypes(
-    network: nn.Module, data: LabelledSet, *, images: int, rate: float, seed: int, **options
+    network: nn.Module,
+    data: LabelledSet,
+    *,
+    images: int,
+    rate: float,
+    seed: int,
+    ways: int = 5,
+    tasks: int = 2,
+    **options,
 ) -> History:
-    """Episodes for the vectors of an encoder."""
-    episodes = Shots(data, seed=seed)
+    """Episodes for the vectors of an encoder; of fewer classes than ``ways`` all are in every task."""
+    episodes = Shots(data, seed=seed, n_way=min(ways, len(data.classes)), tasks=tasks)
     learner = PrototypicalNetwork(network, PrototypicalConfig(outer_lr=rate))
     return learner.train(episodes, steps=episodes.steps(images), **options)
 
@@ -243,6 +252,7 @@ TRAININGS = {
     "classifier": train_classifier,
     "cosine classifier": train_classifier,
     "ProtoNet": train_prototypes,
+    "ProtoNet, 20 ways": partial(train_prototypes, ways=20, tasks=1),
     "MAML": by_inner_loop(MAML),
     "ANIL": by_inner_loop(ANIL),
 }

@@ -113,12 +113,14 @@ def test_a_training_sees_its_images_changes_its_network_and_follows_its_seed(tra
     nets = [new_network(training, 5 if training in EPISODIC else 8, filters=4, seed=1) for _ in range(2)]
     start = copy.deepcopy(nets[0].state_dict())
     for net in nets:
-        history = TRAININGS[training](net, data, images=320, rate=RATES[0], seed=2)
-    assert sum(seen) == 2 * 320
-    assert len(history.train_loss) == {True: 320 // BATCH, False: 4}["classifier" in training]
+        history = TRAININGS[training](net, data, images=640, rate=RATES[0], seed=2)
+    assert sum(seen) == 2 * 640
+    assert len(history.train_loss) == {"ProtoNet, 20 ways": 10}.get(
+        training, 640 // BATCH if "class" in training else 8
+    )
     moved = [name for name, value in nets[0].named_parameters() if not torch.equal(value, start[name])]
     assert {name.split(".")[0] for name in moved} >= {"block1", "block4"}
-    assert ("head.weight" in moved) == (training != "ProtoNet")
+    assert ("head.weight" in moved) == (not training.startswith("ProtoNet"))
     torch.testing.assert_close(dict(nets[0].state_dict()), dict(nets[1].state_dict()), rtol=0, atol=0)
 
 
