@@ -160,8 +160,8 @@ CONTENDERS = {
     "linear probe, by batch": Contender("classifier", by_head(ridge_head, "ridge", together=True), RIDGES),
     "ProtoNet, by batch": Contender("ProtoNet", by_head(nearest_mean, "how", together=True), NORMALISATIONS),
     "untrained start, by batch": Contender("untrained", by_head(any_head, "which", together=True), tuple(HEADS)),
-    "MAML": Contender("MAML", inner_steps(MAML), (1, 3, 10)),
-    "ANIL": Contender("ANIL", inner_steps(ANIL), (1, 3, 10)),
+    "MAML": Contender("MAML", inner_steps(MAML), (1, 5, 20)),
+    "ANIL": Contender("ANIL", inner_steps(ANIL), (1, 5, 20)),
 }
 
 

@@ -19,7 +19,7 @@ from course.data import EpisodeSampler, LabelledSet
 from course.data.glyphs import SCRIPTS, characters_of
 from course.data.renderings import render, render_emoji
 from course.meta_learning.embedding import settle_averages
-from course.meta_learning.evaluation import evaluate
+from course.meta_learning.evaluation import Predict, evaluate
 from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS, Shots, new_network
 from course.reproduce.runner import Recipe, saved_in
 
@@ -27,7 +27,7 @@ NEAR, FAR, EMOJI = "near script", "far script", "emoji"
 DOMAINS = {NEAR: ("Cyrillic",), FAR: ("Armenian", "Georgian"), "validation": SCRIPTS["validation"]}
 SHOTS = (1, 2, 5, 10, 20, 50)
 FEW = (1, 5)
-FEWER = (10, 100)  # training classes besides all of them
+CLASSES = (10, 100, 1_000)  # to train on; the most for the curves over shots and domains
 SOON, LONG = "MAML, equal seconds", "linear probe, MAML's seconds"
 OTHER_BUDGETS = {SOON: "MAML", LONG: "linear probe"}
 DIFFERENCES = (
@@ -66,32 +66,32 @@ DIFFERENCES = (
     ("MAML", "untrained start, by batch"),
     ("untrained start", "nearest neighbour"),
 )
-# What glyphs-transfer-rates has found on validation tasks, with a seed of its own; a test compares.
+# What glyphs-transfer-rates has found with a seed of its own, for each of CLASSES; a test compares.
 RATES = {
-    "classifier": 3e-3,
-    "cosine classifier": 1e-2,
-    "ProtoNet": 1e-2,
-    "ProtoNet, 20 ways": 1e-2,
-    "MAML": 3e-3,
-    "ANIL": 3e-3,
+    "classifier": (3e-3, 3e-3, 3e-3),
+    "cosine classifier": (1e-2, 1e-2, 1e-2),
+    "ProtoNet": (1e-2, 1e-2, 1e-2),
+    "ProtoNet, 20 ways": (1e-2, 1e-2, 1e-2),
+    "MAML": (3e-3, 3e-3, 3e-3),
+    "ANIL": (3e-3, 3e-3, 3e-3),
 }
 OPTIONS = {
-    "nearest neighbour": 9,
-    "untrained start": "centred, length 1",
-    "untrained start, by batch": "centred, length 1",
-    "from scratch": 0.1,
-    "linear probe": 1.0,
-    "frozen prototypes": "length 1",
-    "fine-tuning": 0.03,
-    "Baseline++": 0.03,
-    "ProtoNet": "none",
-    "ProtoNet, 20 ways": "none",
-    "frozen prototypes, by batch": "length 1",
-    "linear probe, by batch": 1.0,
-    "ProtoNet, by batch": "none",
-    "fine-tuning, by batch": 0.1,
-    "MAML": 10,
-    "ANIL": 10,
+    "nearest neighbour": (9, 9, 9),
+    "untrained start": ("centred, length 1",) * 3,
+    "from scratch": (0.1, 0.1, 0.1),
+    "linear probe": (1.0, 1.0, 1.0),
+    "frozen prototypes": ("length 1",) * 3,
+    "fine-tuning": (0.03, 0.03, 0.03),
+    "Baseline++": (0.03, 0.03, 0.03),
+    "ProtoNet": ("none",) * 3,
+    "ProtoNet, 20 ways": ("none",) * 3,
+    "fine-tuning, by batch": (0.1, 0.1, 0.1),
+    "frozen prototypes, by batch": ("length 1",) * 3,
+    "linear probe, by batch": (1.0, 1.0, 1.0),
+    "ProtoNet, by batch": ("none",) * 3,
+    "untrained start, by batch": ("centred, length 1",) * 3,
+    "MAML": (5, 5, 5),
+    "ANIL": (5, 5, 5),
 }
 
 
@@ -103,24 +103,24 @@ class GlyphsTransferConfig:
         filters: of Conv4.
         images: training images that every learner sees, the same one again included.
         drawings: different training images, shared evenly by the classes.
-        classes: number of training classes of the curves over shots and domains.
+        classes: numbers of training classes; the last one is that of the curves over shots and domains.
         share: of ``images`` that MAML sees in the seconds of the ordinary training (``benchmarks/transfer.py``).
         tasks, many_tasks: 5-way tasks of a cell of up to 10 shots, and of more.
         queries: of each class.
-        rates, options: of the trainings and of the contenders, chosen by validation.
+        rates, options: of the trainings and of the contenders, chosen by validation for each of ``classes``.
         seeds: each draws classes, images, weights, batches and tasks.
     """
 
     filters: int = 64
     images: int = 800_000
     drawings: int = 20_000
-    classes: int = 1_000
+    classes: tuple[int, ...] = CLASSES
     share: float = 0.28
     tasks: int = 200
     many_tasks: int = 200
     queries: int = 10
-    rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
-    options: dict[str, object] = field(default_factory=lambda: dict(OPTIONS))
+    rates: dict[str, tuple] = field(default_factory=lambda: dict(RATES))
+    options: dict[str, tuple] = field(default_factory=lambda: dict(OPTIONS))
     seeds: tuple[int, ...] = (10, 11, 12, 13, 14)
 
     @classmethod
@@ -137,8 +137,8 @@ class GlyphsTransferConfig:
 class GlyphsTransfer(Recipe):
     """Ten contenders, six controls and two other budgets over shots, training classes and domains.
 
-    The rows were settled on a first run with the seeds 0 to 4; the table has five others. Rates and options are those
-    that validation chose at the full number of training classes and of images, also where there are fewer or more.
+    The rows were settled on a first run with the seeds 0 to 4; the table has five others. Rates and options were chosen
+    anew for each number of training classes, but not for other numbers of images.
 
     Example:
         >>> GlyphsTransfer.settings[0], "MAML" in GlyphsTransfer.methods
@@ -150,7 +150,7 @@ class GlyphsTransfer(Recipe):
     settings = (
         *(f"{FAR}, {k}-shot" for k in SHOTS),
         *(f"{domain}, {k}-shot" for domain in (NEAR, EMOJI) for k in FEW),
-        *(f"{FAR}, {k}-shot, {classes} training classes" for classes in FEWER for k in FEW),
+        *(f"{FAR}, {k}-shot, {classes} training classes" for classes in CLASSES[:-1] for k in FEW),
     )
     methods = (*CONTENDERS, *OTHER_BUDGETS)
     differences = DIFFERENCES
@@ -171,23 +171,26 @@ class GlyphsTransfer(Recipe):
         """The accuracy of one contender on the tasks of a setting."""
         where, shots, *rest = setting.split(", ")
         k = int(shots.removesuffix("-shot"))
-        classes = int(rest[0].split()[0]) if rest else self.config.classes
-        training = CONTENDERS[OTHER_BUDGETS.get(method, method)].training
+        classes = int(rest[0].split()[0]) if rest else self.config.classes[-1]
+        name = OTHER_BUDGETS.get(method, method)
+        training = CONTENDERS[name].training
         if training == "untrained" and rest:
             return self.judged(seed, f"{where}, {shots}", method, folder)  # no training class was seen
-        network = self.network(seed, training, classes, self.images(method), self.config.rates.get(training), folder)
-        return self.accuracy(network, method, where, k, seed)
+        which = self.config.classes.index(classes)
+        rate = self.config.rates[training][which] if training in self.config.rates else None
+        network = self.network(seed, training, classes, self.images(method), rate, folder)
+        predict = CONTENDERS[name].on(network, self.config.options[name][which])
+        return self.accuracy(predict, where, k, seed)
 
     def images(self, method: str) -> int:
         """The number of training images that a method sees."""
         return round(self.config.images * {SOON: self.config.share, LONG: 1 / self.config.share}.get(method, 1))
 
-    def accuracy(self, network: nn.Module, method: str, where: str, k: int, seed: int) -> float:
-        """The accuracy of a contender with this network; every contender gets the same tasks."""
-        name, config = OTHER_BUDGETS.get(method, method), self.config
-        tasks = config.tasks if k <= 10 else config.many_tasks
-        sampler = EpisodeSampler(self.domain(where, seed), 5, k, config.queries, tasks=10, seed=seed)
-        return evaluate(CONTENDERS[name].on(network, config.options[name]), sampler, tasks).mean
+    def accuracy(self, predict: Predict, where: str, k: int, seed: int) -> float:
+        """The accuracy of a contender; every contender gets the same tasks."""
+        tasks = self.config.tasks if k <= 10 else self.config.many_tasks
+        sampler = EpisodeSampler(self.domain(where, seed), 5, k, self.config.queries, tasks=10, seed=seed)
+        return evaluate(predict, sampler, tasks).mean
 
     def training_set(self, classes: int, seed: int) -> LabelledSet:
         """So many of the training characters, a random choice, and as many drawings of each as there is room for."""

@@ -1,11 +1,12 @@
 """Recipe ``glyphs-transfer-rates``: the choices behind ``glyphs-transfer``, made on validation tasks.
 
-Each contender has nine trials: three rates of its training by three options of its adaptation, or nine options where
-there is no training. The tasks are of Greek letters, which no test has, with one and five shots. A seed of its own
-draws images, weights and tasks.
+Each contender has nine trials for each number of training classes: three rates of its training by three options of its
+adaptation, or nine options where there is no training. The tasks are of Greek letters, which no test has, with one and
+five shots. A seed of its own draws images, weights and tasks.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +15,7 @@ from course.data import EpisodeSampler
 from course.meta_learning.evaluation import evaluate
 from course.meta_learning.transfer import CONTENDERS
 from course.meta_learning.transfer import RATES as TRIALS
-from course.reproduce.glyphs_transfer import FEW, GlyphsTransfer, GlyphsTransferConfig
+from course.reproduce.glyphs_transfer import CLASSES, FEW, GlyphsTransfer, GlyphsTransferConfig
 from course.reproduce.results import Result
 from course.reproduce.runner import Recipe
 
@@ -58,10 +59,11 @@ class GlyphsTransferRatesConfig:
 
 
 class GlyphsTransferRates(Recipe):
-    """Nine trials for each contender."""
+    """Nine trials for each contender and number of training classes."""
 
     name = "glyphs-transfer-rates"
     presets = GlyphsTransferRatesConfig
+    settings = tuple(f"{classes} training classes" for classes in CLASSES)
     methods = tuple(label(name, *trial) for name in CONTENDERS for trial in trials(name))
     units: ClassVar = {"accuracy": "%"}
     over = "tasks"
@@ -70,28 +72,34 @@ class GlyphsTransferRates(Recipe):
         """The recipe that this one chooses for draws the images and trains."""
         self.chosen_for = GlyphsTransfer(self.config.main, self.device)
         self.chosen_for.load()
+        self.judged = cache(self.judged)
 
-    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, list[float]]:
-        """The accuracy on each validation task, of one and of five shots."""
-        name, rate, option = next(
-            (name, *trial) for name in CONTENDERS for trial in trials(name) if label(name, *trial) == method
-        )
+    def judged(self, seed: int, classes: int, name: str, rate: float | None, option, folder: Path) -> list[float]:
+        """The accuracy of a contender on each validation task, of one and of five shots."""
         contender, main, config = CONTENDERS[name], self.chosen_for, self.config.main
-        network = main.network(seed, contender.training, config.classes, config.images, rate, folder.parent)
+        network = main.network(seed, contender.training, classes, config.images, rate, folder)
         predict, validation, found = contender.on(network, option), main.domain("validation", seed), []
         for k in FEW:
             sampler = EpisodeSampler(validation, 5, k, config.queries, tasks=10, seed=seed)
             found += (100 * evaluate(predict, sampler, self.config.tasks).values.double()).tolist()
-        return {"accuracy": found}
+        return found
+
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, list[float]]:
+        """The accuracy on each validation task; who trains nothing is judged once for all settings."""
+        name, rate, option = next(
+            (name, *trial) for name in CONTENDERS for trial in trials(name) if label(name, *trial) == method
+        )
+        classes = self.config.main.classes[-1] if rate is None else int(setting.split()[0])
+        return {"accuracy": self.judged(seed, classes, name, rate, option, folder.parent)}
 
 
-def choices(result: Result) -> tuple[dict[str, float], dict[str, object]]:
-    """What a result of this recipe recommends: a rate for each training, an option for each contender at that rate.
+def choices(result: Result, setting: str) -> tuple[dict[str, float], dict[str, object]]:
+    """What a result of this recipe recommends in one setting: a rate for each training, an option for each contender.
 
-    A training that several contenders share gets the rate with the highest mean, over those, of their best option. Of
-    equally good ones the first is taken.
+    A training that several contenders share gets the rate with the highest mean, over those, of their best option; the
+    options are the best ones at that rate. Of equally good ones the first is taken.
     """
-    means = {name: metric.mean for name, metric in result.by_method("accuracy").items()}
+    means = {name: metric.mean for name, metric in result.by_method("accuracy", setting).items()}
     rates, options = {}, {}
     for training in dict.fromkeys(each.training for each in CONTENDERS.values()):
         sharing = [name for name, each in CONTENDERS.items() if each.training == training]
@@ -106,3 +114,9 @@ def choices(result: Result) -> tuple[dict[str, float], dict[str, object]]:
         for name in sharing:
             options[name] = max(CONTENDERS[name].options, key=lambda option, n=name, r=rate: means[label(n, r, option)])
     return rates, options
+
+
+def choices_by_classes(result: Result) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """:func:`choices` in all settings, as :data:`course.reproduce.glyphs_transfer.RATES` and its options have them."""
+    found = [choices(result, setting) for setting in GlyphsTransferRates.settings]
+    return tuple({name: tuple(each[part][name] for each in found) for name in found[0][part]} for part in (0, 1))

@@ -13,6 +13,7 @@ from course.meta_learning.transfer import CONTENDERS, EPISODIC, TRAININGS
 from course.meta_learning.transfer import RATES as TRIALS
 from course.reproduce import glyphs_transfer
 from course.reproduce.glyphs_transfer import (
+    CLASSES,
     DIFFERENCES,
     DOMAINS,
     EMOJI,
@@ -25,7 +26,7 @@ from course.reproduce.glyphs_transfer import (
     SOON,
     GlyphsTransfer,
 )
-from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, choices, label, trials
+from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, choices, choices_by_classes, label, trials
 from course.reproduce.results import Metric, Result, load_result
 
 Found = namedtuple("Found", "mean")
@@ -44,9 +45,10 @@ def recipe(monkeypatch):
 
 def test_every_training_and_every_contender_has_its_choice_among_those_that_were_tried():
     assert RATES.keys() == TRAININGS.keys()
-    assert set(RATES.values()) <= set(TRIALS)
+    assert {rate for rates in RATES.values() for rate in rates} <= set(TRIALS)
     assert OPTIONS.keys() == CONTENDERS.keys()
-    assert all(OPTIONS[name] in contender.options for name, contender in CONTENDERS.items())
+    assert all(set(OPTIONS[name]) <= set(contender.options) for name, contender in CONTENDERS.items())
+    assert {len(each) for each in (*RATES.values(), *OPTIONS.values())} == {len(CLASSES)}
     assert {len(trials(name)) for name in CONTENDERS} == {9}
     assert {name for pair in DIFFERENCES for name in pair} <= {*CONTENDERS, *OTHER_BUDGETS}
 
@@ -107,8 +109,7 @@ def test_a_network_is_trained_once_for_all_the_cells_that_need_it(recipe, monkey
         ("MAML", round(images * share)),
         ("classifier", round(images / share)),
     ]
-    counts = 1 + len(glyphs_transfer.FEWER)  # numbers of training classes
-    assert sorted(trained) == sorted(counts * once)
+    assert sorted(trained) == sorted(len(recipe.config.classes) * once)
 
 
 def test_an_untrained_network_is_normalised_by_averages_of_its_own(recipe, tmp_path):
@@ -150,8 +151,11 @@ def test_a_domain_has_no_class_of_the_training():
 
 
 def made_up(means: dict[str, float]) -> Result:
-    metrics = [Metric(name, "accuracy", "", mean, 1.0, 60, "tasks", "%") for name, mean in means.items()]
+    metrics = [Metric(name, "accuracy", SETTING, mean, 1.0, 60, "tasks", "%") for name, mean in means.items()]
     return Result("glyphs-transfer-rates", "quick", "", "", 1.0, [0], {}, {}, metrics)
+
+
+SETTING = GlyphsTransferRates.settings[0]
 
 
 def test_who_shares_a_network_shares_its_rate_and_chooses_for_itself_at_that_rate():
@@ -159,7 +163,7 @@ def test_who_shares_a_network_shares_its_rate_and_chooses_for_itself_at_that_rat
     means[label("linear probe", 1e-3, 10.0)] = 70.0  # one of several likes this rate best
     for name in ("frozen prototypes", "fine-tuning", "frozen prototypes, by batch", "linear probe, by batch"):
         means[label(name, 1e-2, CONTENDERS[name].options[2])] = 60.0
-    rates, options = choices(made_up(means))
+    rates, options = choices(made_up(means), SETTING)
     assert rates["classifier"] == 1e-2
     assert options["fine-tuning"] == CONTENDERS["fine-tuning"].options[2]
     assert options["linear probe"] == CONTENDERS["linear probe"].options[0]  # the first of equally good ones
@@ -169,9 +173,10 @@ def test_who_shares_a_network_shares_its_rate_and_chooses_for_itself_at_that_rat
 def test_the_choices_of_the_recipe_are_those_of_the_stored_validation():
     stored = load_result("glyphs-transfer-rates", "quick")
     assert stored is not None
-    assert choices(stored) == (RATES, OPTIONS)
+    assert choices_by_classes(stored) == (RATES, OPTIONS)
     table = load_result("glyphs-transfer", "quick")
-    assert (table.config["rates"], table.config["options"]) == (RATES, OPTIONS)
+    for found, chosen in ((table.config["rates"], RATES), (table.config["options"], OPTIONS)):
+        assert {name: tuple(each) for name, each in found.items()} == chosen
     assert not set(stored.seeds) & set(table.seeds)
 
 
@@ -186,10 +191,14 @@ def test_a_trial_is_judged_on_validation_tasks_with_one_and_five_shots(monkeypat
             asked.append((data.classes, k)) or sampler(data, n_way, k, *rest, **options)
         ),
     )
-    found = made.measure(1_000, "", label("nearest neighbour", None, 5), Path("unused"))["accuracy"]
+    first, second = (
+        made.measure(1_000, setting, label("nearest neighbour", None, 5), Path("unused"))["accuracy"]
+        for setting in GlyphsTransferRates.settings[:2]
+    )
     assert [k for _, k in asked] == [1, 5]
     assert {classes for classes, _ in asked} == {tiny_recipes.tiny_characters("Greek")}
-    assert len(found) == 2 * made.config.tasks
+    assert len(first) == 2 * made.config.tasks
+    assert second == first  # without a training there is no number of training classes
 
 
 sampler = glyphs_transfer.EpisodeSampler

@@ -52,7 +52,7 @@ EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_step
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
 PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
-FEWEST = {"images": 80, "drawings": 1_000, "classes": 12, "tasks": 10, "many_tasks": 10, "queries": 2}
+FEWEST = {"images": 80, "drawings": 1_000, "classes": (10, 100, 12), "tasks": 10, "many_tasks": 10, "queries": 2}
 TRANSFER = replace(GlyphsTransferConfig.quick(), filters=2, seeds=(0, 1), **FEWEST)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
@@ -148,6 +148,7 @@ def install_transfer(patch) -> None:
     patch(GlyphsTransfer, "methods", few)
     patch(GlyphsTransfer, "differences", (("ProtoNet, by batch", "MAML"),))
     tried = ("nearest neighbour | untrained | 9", "linear probe | rate 0.003", "MAML | rate 0.01 | 1")
+    patch(GlyphsTransferRates, "settings", ("10 training classes", "12 training classes"))
     patch(GlyphsTransferRates, "methods", tuple(row for row in GlyphsTransferRates.methods if row.startswith(tried)))
     patch(glyphs_transfer, "render", tiny_render)
     patch(glyphs_transfer, "render_emoji", tiny_render)
