@@ -58,6 +58,7 @@ DIFFERENCES = (
     ("MAML", "from scratch"),
     ("frozen prototypes", "nearest neighbour"),
     ("linear probe", "nearest neighbour"),
+    ("linear probe", "from scratch"),
     ("linear probe", SOON),
     ("frozen prototypes", SOON),
     ("fine-tuning, by batch", SOON),
