@@ -6,10 +6,10 @@ The peer of a training is ordinary classification, that of a contender the linea
 does not count what other programs do meanwhile; both sides of a row are taken in turn all the same.
 """
 
-from statistics import median
+from collections.abc import Callable
 from time import process_time
 
-from measure import main
+from measure import in_turn, main
 
 IMAGES = 640  # of a training that is timed
 SETTING = "processor time, float32, one thread; Conv4 with 32 filters, 28 × 28 pixels, 5-way tasks with 50 queries"
@@ -21,23 +21,9 @@ def drawings():
     return render("ABCDEFGHIJKLMNOPQRST", 60)
 
 
-def in_turn(own, other, repeats: int, scale: float) -> dict:
-    """Median processor time of both, taken in turn, and the median of the ratios of neighbours."""
-
-    def cpu(action) -> float:
-        start = process_time()
-        action()
-        return process_time() - start
-
-    own()
-    other()
-    times = [(cpu(own), cpu(other)) for _ in range(repeats)]
-    return {
-        "course_value": scale * median(mine for mine, _ in times),
-        "peer_value": scale * median(theirs for _, theirs in times),
-        "ratio": median(theirs / mine for mine, theirs in times),
-        "repeats": repeats,
-    }
+def milliseconds(own: Callable, other: Callable, repeats: int, share: float = 1) -> dict:
+    """Both in turn, by the time that the processor spent; ``share`` of it is asked for."""
+    return in_turn(own, other, repeats, scale=1000 * share, clock=process_time)
 
 
 def measure(repeats: int):
@@ -53,19 +39,19 @@ def measure(repeats: int):
 
     for name in TRAININGS:
         if name != "classifier":
-            times = in_turn(training(name), training("classifier"), repeats, 1_000 / IMAGES)
+            times = milliseconds(training(name), training("classifier"), repeats, 1 / IMAGES)
             yield {"what": f"ms for a training image, {name}", "peer": "classifier", **times}
 
     def adaptation(name, k):
         contender = CONTENDERS[name]
         network = new_network(contender.training, 5 if contender.training in EPISODIC else 1_000).eval()
         episode = EpisodeSampler(data, 5, k, 10)[0]
-        return lambda: contender.on(network, OPTIONS[name])(episode)
+        return lambda: contender.on(network, OPTIONS[name][-1])(episode)
 
     for k in (1, 50):
         for name in CONTENDERS:
             if name != "linear probe":
-                times = in_turn(adaptation(name, k), adaptation("linear probe", k), repeats, 1_000)
+                times = milliseconds(adaptation(name, k), adaptation("linear probe", k), repeats)
                 yield {"what": f"ms for a task, {k} shot{'s' * (k > 1)}, {name}", "peer": "linear probe", **times}
 
 
