@@ -45,10 +45,15 @@ def ridge_head(support: Tensor, support_y: Tensor, query: Tensor, n_way: int, *,
     centre = support.mean(-2, keepdim=True)
     x, y = support - centre, F.one_hot(support_y, n_way).to(support.dtype)
     share = y.mean(-2, keepdim=True)
-    gram = x.mT @ x  # [T, d, d]
-    weight = ridge * gram.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(torch.finfo(x.dtype).tiny)
-    system = gram + weight[..., None, None] * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    return (query - centre) @ torch.linalg.solve(system, x.mT @ (y - share)) + share
+    n, d = x.shape[-2:]
+    least = torch.finfo(x.dtype).tiny
+    weight = (ridge * x.square().sum((-2, -1)) / d).clamp_min(least)[..., None, None]
+    one = torch.eye(min(n, d), dtype=x.dtype, device=x.device)
+    if n < d:  # the same by the smaller system, since (XᵀX + wI) Xᵀ = Xᵀ (XXᵀ + wI)
+        weights = x.mT @ torch.linalg.solve(x @ x.mT + weight * one, y - share)
+    else:
+        weights = torch.linalg.solve(x.mT @ x + weight * one, x.mT @ (y - share))
+    return (query - centre) @ weights + share
 
 
 NORMALISATIONS = ("none", "length 1", "centred, length 1")

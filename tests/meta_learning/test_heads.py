@@ -20,10 +20,11 @@ def vectors(tasks=3, shots=4, queries=6, n_way=3, d=5, seed=0):
 # --- Ridge
 
 
-def test_the_ridge_head_minimises_its_objective():
+@pytest.mark.parametrize("d", [5, 40])  # fewer and more columns than rows
+def test_the_ridge_head_minimises_its_objective(d):
     """The slope of the penalised sum of squares vanishes at its weights, which a line in the queries reveals."""
-    support, y, _ = vectors(tasks=1)
-    d, ridge = support.shape[-1], 0.3
+    support, y, _ = vectors(tasks=1, d=d)
+    ridge = 0.3
     basis = torch.cat([torch.zeros(1, 1, d, dtype=torch.float64), torch.eye(d, dtype=torch.float64)[None]], 1)
     found = ridge_head(support, y, basis, 3, ridge=ridge)[0]
     bias, weight = found[0], found[1:] - found[0]
@@ -38,10 +39,11 @@ def test_the_ridge_head_minimises_its_objective():
     assert max(slope.abs().max().item() for slope in slopes) < 1e-9
 
 
-def test_the_ridge_head_is_scikit_learns_ridge():
+@pytest.mark.parametrize("d", [5, 40])  # fewer and more columns than rows
+def test_the_ridge_head_is_scikit_learns_ridge(d):
     from sklearn.linear_model import Ridge
 
-    support, y, query = vectors()
+    support, y, query = vectors(d=d)
     found = ridge_head(support, y, query, 3, ridge=0.7)
     for task in range(3):
         x = support[task]
