@@ -80,7 +80,7 @@ def nearest_mean(support: Tensor, support_y: Tensor, query: Tensor, n_way: int, 
 
 
 class CosineHead(nn.Module):
-    r"""A last layer that compares directions: :math:`s_c(x) = \tau \cos(w_c, x)`, :eq:`transfer-cosine`.
+    r"""A last layer that compares directions: :math:`s_c(x) = \gamma \cos(w_c, x)`, :eq:`transfer-cosine`.
 
     Vectors ``[n, d]`` in, scores ``[n, classes]`` out.
 
