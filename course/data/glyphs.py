@@ -129,6 +129,23 @@ def characters() -> tuple[str, ...]:
     return tuple(visible[row] for row in kept)
 
 
+def characters_of(*scripts: str) -> tuple[str, ...]:
+    """Those of :func:`characters` that belong to one of the scripts, as :func:`script_of` names them.
+
+    Raises:
+        ValueError: if there is no such script.
+
+    Example:
+        >>> len(characters_of("Georgian")) < len(characters_of("Georgian", "Armenian"))
+        True
+    """
+    kept = characters()
+    script = [script_of(character) for character in kept]
+    if unknown := set(scripts) - set(script):
+        raise ValueError(f"no characters of {', '.join(sorted(unknown))}; choose of {', '.join(sorted(set(script)))}")
+    return tuple(character for character, own in zip(kept, script, strict=True) if own in scripts)
+
+
 def script_of(character: str) -> str:
     """The script of a letter, or the kind of another character."""
     name, category = unicodedata.name(character), unicodedata.category(character)

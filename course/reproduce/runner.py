@@ -98,8 +98,9 @@ def run(
 ) -> Path | None:
     """Measure what is not yet measured, and write the result file; its path, or None in all but the main process.
 
-    ``accelerate launch --num_processes P -m course reproduce ...`` deals out the seeds to P processes. One process
-    measures a seed, so the result does not depend on P.
+    ``accelerate launch --num_processes P -m course reproduce ...`` deals out the seeds to P processes. On CPUs, where
+    it starts a single one, ``torchrun --standalone --nproc-per-node P -m course reproduce ... --device cpu`` does. One
+    process measures a seed, so the result does not depend on P.
 
     Args:
         kind, preset: what to run, and ``"quick"`` or ``"full"``.

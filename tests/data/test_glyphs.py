@@ -7,7 +7,17 @@ import torch
 
 from course.data import DataError, EpisodeSampler
 from course.data import glyphs as module
-from course.data.glyphs import EXAMPLES, characters, drawings, faces, load_glyphs, poses, script_of, warped
+from course.data.glyphs import (
+    EXAMPLES,
+    characters,
+    characters_of,
+    drawings,
+    faces,
+    load_glyphs,
+    poses,
+    script_of,
+    warped,
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +132,11 @@ def test_unknown_splits_and_missing_fonts_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(module.matplotlib, "get_data_path", lambda: str(tmp_path))
     with pytest.raises(DataError, match=r"has no DejaVuSans.ttf.*install matplotlib"):
         faces()
+
+
+def test_the_characters_of_scripts_are_those_that_belong_to_them():
+    both = characters_of("Georgian", "Armenian")
+    assert both == tuple(each for each in characters() if script_of(each) in ("Georgian", "Armenian"))
+    assert set(both) == set(characters_of("Georgian")) | set(characters_of("Armenian"))
+    with pytest.raises(ValueError, match="no characters of Runic; choose of Armenian"):
+        characters_of("Greek", "Runic")

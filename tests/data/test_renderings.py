@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from course.data import DataError
+from course.data import DataError, openmoji
 from course.data.glyphs import drawings, faces, warped
-from course.data.renderings import FACES, render
+from course.data.renderings import FACES, render, render_emoji
 
 
 def test_every_face_belongs_to_one_split_and_every_split_has_every_family():
@@ -72,3 +72,30 @@ def test_a_strength_out_of_range_is_refused(strength):
 def test_what_a_face_cannot_draw_is_named(character):
     with pytest.raises(DataError, match=f"cannot draw {character!r}"):
         render(["A", character], 3)
+
+
+# --- Emoji
+
+
+def test_an_emoji_at_strength_zero_is_its_picture_in_grey():
+    data = render_emoji("🐻🍌", 3, strength=0)
+    assert data.x.shape == (6, 1, 28, 28) and data.y.tolist() == [0, 0, 0, 1, 1, 1]
+    still = torch.tensor([[1 / 0.9, 0.0, 0.0], [0.0, 1 / 0.9, 0.0]])[None]
+    for label, character in enumerate("🐻🍌"):
+        paper = openmoji.drawings([character], 56)[0].float().mean(0)
+        expected = warped((255 - paper).round().to(torch.uint8)[None], still)[0]
+        assert all(torch.equal(image, expected) for image in data.x[data.y == label, 0])
+
+
+def test_emoji_follow_their_seed_and_no_two_examples_are_alike():
+    first, again, other = (render_emoji("🐻", 5, seed=seed).x for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert len(first.flatten(1).unique(dim=0)) == 5
+
+
+@pytest.mark.parametrize(
+    ("characters", "examples", "options"), [("", 1, {}), ("🐻🐻", 1, {}), ("🐻", 0, {}), ("🐻", 1, {"strength": 3})]
+)
+def test_emoji_that_cannot_be_drawn_so_are_refused(characters, examples, options):
+    with pytest.raises(ValueError, match="got"):
+        render_emoji(characters, examples, **options)

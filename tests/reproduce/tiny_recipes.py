@@ -18,12 +18,14 @@ from accelerate import debug_launcher
 from course import data
 from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce import glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
+from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfig
+from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
@@ -50,6 +52,8 @@ EMOJI_VIT = replace(EmojiViTConfig.quick(), size=16, batch_size=4, painting_step
 EXAMPLES = replace(GlyphsExamplesConfig.quick(), seeds=(0, 1), **LETTERS)
 WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
 PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
+FEWEST = {"images": 80, "drawings": 1_000, "classes": (10, 100, 12), "tasks": 10, "many_tasks": 10, "queries": 2}
+TRANSFER = replace(GlyphsTransferConfig.quick(), filters=2, seeds=(0, 1), **FEWEST)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 VOICES = {
@@ -117,6 +121,41 @@ def tiny_glyphs(split: str) -> LabelledSet:
     return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, "tiny glyphs", full=255)
 
 
+def tiny_render(characters, examples: int, *, seed: int) -> LabelledSet:
+    """Noisy drawings of blocks of noise; a character looks the same for every seed."""
+    names = tuple(characters)
+    blocks = [torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(ord(name))) for name in names]
+    shapes = torch.stack(blocks).repeat_interleave(examples, 0)
+    noisy = 127 * (shapes + torch.rand(shapes.shape, generator=torch.Generator().manual_seed(seed)))
+    labels = torch.arange(len(names)).repeat_interleave(examples)
+    return LabelledSet(noisy.to(torch.uint8), labels, names, names, "tiny characters", full=255)
+
+
+def tiny_characters(*scripts: str) -> tuple[str, ...]:
+    """Twelve characters for each list of scripts; no two lists share one."""
+    first = 100 + 12 * ("Latin", "Greek", "Cyrillic", "Armenian").index(scripts[0])
+    return tuple(map(chr, range(first, first + 12)))
+
+
+def install_transfer(patch) -> None:
+    """Few settings and methods, and characters that are quickly drawn."""
+    few = ("nearest neighbour", "linear probe", "MAML", "MAML, equal seconds", "ProtoNet, by batch")
+    patch(GlyphsTransferConfig, "quick", lambda: TRANSFER)
+    patch(GlyphsTransferRatesConfig, "quick", lambda: GlyphsTransferRatesConfig(TRANSFER, tasks=10))
+    patch(
+        GlyphsTransfer, "settings", ("far script, 1-shot", "emoji, 5-shot", "far script, 1-shot, 10 training classes")
+    )
+    patch(GlyphsTransfer, "methods", few)
+    patch(GlyphsTransfer, "differences", (("ProtoNet, by batch", "MAML"),))
+    tried = ("nearest neighbour | untrained | 9", "linear probe | rate 0.003", "MAML | rate 0.01 | 1")
+    patch(GlyphsTransferRates, "settings", ("10 training classes", "12 training classes"))
+    patch(GlyphsTransferRates, "methods", tuple(row for row in GlyphsTransferRates.methods if row.startswith(tried)))
+    patch(glyphs_transfer, "render", tiny_render)
+    patch(glyphs_transfer, "render_emoji", tiny_render)
+    patch(glyphs_transfer, "characters_of", tiny_characters)
+    patch(glyphs_transfer, "emoji_of_the_test", lambda: "abcdefghij")
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -174,6 +213,7 @@ def install(patch=setattr) -> None:
     patch(wavenet_bits, "SAID", 900)  # samples
     patch(wavenet_bits, "TAKES", 4)
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
+    install_transfer(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
