@@ -86,7 +86,7 @@ class CosineHead(nn.Module):
 
     Args:
         d, classes: length of a vector, and number of classes.
-        scale: τ.
+        scale: γ.
         generator: of the first weights; ``None`` is torch's global one.
 
     Example:
@@ -121,7 +121,7 @@ def cosine_head(
     Args:
         support, support_y, query, n_way: as for :func:`ridge_head`.
         rate, steps: of the descent.
-        scale: τ of :class:`CosineHead`.
+        scale: γ of :class:`CosineHead`.
 
     Returns:
         The scores ``[T, m, N]``.
