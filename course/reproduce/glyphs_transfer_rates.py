@@ -117,6 +117,6 @@ def choices(result: Result, setting: str) -> tuple[dict[str, float], dict[str, o
 
 
 def choices_by_classes(result: Result) -> tuple[dict[str, tuple], dict[str, tuple]]:
-    """:func:`choices` in all settings, as :data:`course.reproduce.glyphs_transfer.RATES` and its options have them."""
+    """:func:`choices` in all settings, as ``RATES`` and ``OPTIONS`` of the recipe have them."""
     found = [choices(result, setting) for setting in GlyphsTransferRates.settings]
     return tuple({name: tuple(each[part][name] for each in found) for name in found[0][part]} for part in (0, 1))
