@@ -37,11 +37,11 @@ from course.representation.classifier import scores_of
 from course.representation.cnn import Conv4
 from course.representation.shifts import BlurPool
 
-Embed = Callable[[Tensor], Tensor]  # examples [n, ...] to vectors [n, d]
 STEPS = 10  # of gradient descent on a task, for whoever adapts a whole network by it
+INNER_RATE = 0.4  # of an inner loop, in training and on a new task
 
 
-def task_vectors(episode: Episode, embed: Embed) -> tuple[Tensor, Tensor]:
+def task_vectors(episode: Episode, embed: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """The support vectors ``[T, n, d]`` and query vectors ``[T, m, d]`` of an episode, each image for itself."""
     require_episode(episode)
     images = torch.cat([episode.support_x.flatten(0, 1), episode.query_x.flatten(0, 1)])
@@ -140,7 +140,7 @@ def inner_steps(learner: Callable[..., MetaLearner]) -> Callable[[nn.Module, Epi
     """The adaptation of a learner with an inner loop of ``option`` steps."""
 
     def adapt(network: nn.Module, episode: Episode, option: int) -> Tensor:
-        return learner(network, MAMLConfig.quick()).predictions(episode, steps=option)
+        return learner(network, MAMLConfig(inner_lr=INNER_RATE)).predictions(episode, steps=option)
 
     return adapt
 
@@ -242,7 +242,7 @@ def by_inner_loop(learner: Callable[..., MetaLearner]) -> Callable[..., History]
     """Episodes for a learner whose inner loop is differentiated through."""
 
     def train(network: nn.Module, data: LabelledSet, *, images: int, rate: float, seed: int, **options) -> History:
-        episodes, config = Shots(data, seed=seed), MAMLConfig(inner_lr=0.4, inner_steps=1, outer_lr=rate)
+        episodes, config = Shots(data, seed=seed), MAMLConfig(inner_lr=INNER_RATE, inner_steps=1, outer_lr=rate)
         return learner(network, config).train(episodes, steps=episodes.steps(images), **options)
 
     return train

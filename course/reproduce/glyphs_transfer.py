@@ -28,6 +28,11 @@ DOMAINS = {NEAR: ("Cyrillic",), FAR: ("Armenian", "Georgian"), "validation": SCR
 SHOTS = (1, 2, 5, 10, 20, 50)
 FEW = (1, 5)
 CLASSES = (10, 100, 1_000)  # to train on; the most for the curves over shots and domains
+SETTINGS = {  # the place, the shots, and the position of the number of training classes in CLASSES
+    **{f"{FAR}, {k}-shot": (FAR, k, -1) for k in SHOTS},
+    **{f"{place}, {k}-shot": (place, k, -1) for place in (NEAR, EMOJI) for k in FEW},
+    **{f"{FAR}, {k}-shot, {CLASSES[i]} training classes": (FAR, k, i) for i in (0, 1) for k in FEW},
+}
 SOON, LONG = "MAML, equal seconds", "linear probe, MAML's seconds"
 OTHER_BUDGETS = {SOON: "MAML", LONG: "linear probe"}
 DIFFERENCES = (
@@ -148,11 +153,7 @@ class GlyphsTransfer(Recipe):
 
     name = "glyphs-transfer"
     presets = GlyphsTransferConfig
-    settings = (
-        *(f"{FAR}, {k}-shot" for k in SHOTS),
-        *(f"{domain}, {k}-shot" for domain in (NEAR, EMOJI) for k in FEW),
-        *(f"{FAR}, {k}-shot, {classes} training classes" for classes in CLASSES[:-1] for k in FEW),
-    )
+    settings = tuple(SETTINGS)
     methods = (*CONTENDERS, *OTHER_BUDGETS)
     differences = DIFFERENCES
     units: ClassVar = {"accuracy": "%"}
@@ -166,22 +167,18 @@ class GlyphsTransfer(Recipe):
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """The accuracy of one contender, on the same tasks as all others."""
-        return {"accuracy": 100 * self.judged(seed, setting, method, folder.parent)}
+        place, k, which = SETTINGS[setting]
+        if CONTENDERS[OTHER_BUDGETS.get(method, method)].training == "untrained":
+            which = -1  # it saw no training class
+        return {"accuracy": 100 * self.judged(seed, place, k, which, method, folder.parent)}
 
-    def judged(self, seed: int, setting: str, method: str, folder: Path) -> float:
-        """The accuracy of one contender on the tasks of a setting."""
-        where, shots, *rest = setting.split(", ")
-        k = int(shots.removesuffix("-shot"))
-        classes = int(rest[0].split()[0]) if rest else self.config.classes[-1]
-        name = OTHER_BUDGETS.get(method, method)
+    def judged(self, seed: int, place: str, k: int, which: int, method: str, folder: Path) -> float:
+        """The accuracy of one contender on the tasks of a place."""
+        config, name = self.config, OTHER_BUDGETS.get(method, method)
         training = CONTENDERS[name].training
-        if training == "untrained" and rest:
-            return self.judged(seed, f"{where}, {shots}", method, folder)  # no training class was seen
-        which = self.config.classes.index(classes)
-        rate = self.config.rates[training][which] if training in self.config.rates else None
-        network = self.network(seed, training, classes, self.images(method), rate, folder)
-        predict = CONTENDERS[name].on(network, self.config.options[name][which])
-        return self.accuracy(predict, where, k, seed)
+        rate = config.rates[training][which] if training in config.rates else None
+        network = self.network(seed, training, config.classes[which], self.images(method), rate, folder)
+        return self.accuracy(CONTENDERS[name].on(network, config.options[name][which]), place, k, seed)
 
     def images(self, method: str) -> int:
         """The number of training images that a method sees."""

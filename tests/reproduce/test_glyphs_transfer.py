@@ -69,7 +69,7 @@ def test_every_learner_sees_as_many_images_as_the_others(recipe, monkeypatch, tm
         monkeypatch.setitem(TRAININGS, name, note)
     for method in (*CONTENDERS, *OTHER_BUDGETS):
         kind = method
-        recipe.judged(0, f"{FAR}, 1-shot", method, tmp_path)
+        recipe.measure(0, f"{FAR}, 1-shot", method, tmp_path / "x")
     trained = {name: images for name, images in seen.items() if name not in OTHER_BUDGETS}
     assert {image for images in trained.values() for image in images} == {recipe.config.images}
     assert seen[SOON] == [round(recipe.config.images * recipe.config.share)]
@@ -121,8 +121,8 @@ def test_an_untrained_network_is_normalised_by_averages_of_its_own(recipe, tmp_p
 
 def test_who_saw_no_training_class_is_the_same_whatever_their_number(recipe, tmp_path):
     for method in ("nearest neighbour", "from scratch"):
-        all_of_them = recipe.judged(0, f"{FAR}, 1-shot", method, tmp_path)
-        assert recipe.judged(0, f"{FAR}, 1-shot, 10 training classes", method, tmp_path) == all_of_them
+        all_of_them = recipe.measure(0, f"{FAR}, 1-shot", method, tmp_path / "x")
+        assert recipe.measure(0, f"{FAR}, 1-shot, 10 training classes", method, tmp_path / "x") == all_of_them
     assert not list(tmp_path.iterdir())  # nothing was trained
 
 
