@@ -62,6 +62,16 @@ RECIPES = {
         (),
         "a CNN and a vision transformer on letters, as the training set grows (after Dosovitskiy et al., 2021)",
     ),
+    "digits-fusion": Listed(
+        "course.reproduce.digits_fusion:DigitsFusion",
+        ("mnist", "fsdd"),
+        "a handwritten and a spoken digit by nine kinds of fusion: what each can answer, and what it bears",
+    ),
+    "glyphs-voices-fusion": Listed(
+        "course.reproduce.digits_fusion:GlyphsVoicesFusion",
+        (),
+        "the same with printed digits and simulated vowels that stand for digits",
+    ),
     "glyphs-prototypical": Listed(
         "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
         (),
