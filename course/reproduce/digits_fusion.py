@@ -8,10 +8,12 @@ other one), and pairs in which one is noisy. At the end encoders and fusion are 
 
 from dataclasses import dataclass
 from functools import cache
+from math import log
 from pathlib import Path
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course import checkpoints, runtime
@@ -35,7 +37,8 @@ from course.reproduce.runner import Recipe, saved_in
 
 CLEAN, NO_IMAGE, NO_SOUND = "complete", "no image", "no sound"
 IMAGE_GUESSED, SOUND_GUESSED = "image guessed", "sound guessed"
-NOISY_IMAGE, NOISY_SOUND, CALIBRATION = "noisy image", "noisy sound", "calibration error"
+NOISY_IMAGE, NOISY_SOUND = "noisy image", "noisy sound"
+LOSS, CALIBRATION = "loss", "calibration error"  # of complete pairs
 END = "same digit, end to end"
 CHANCE, IMAGE, SOUND = "chance", "image alone", "sound alone"
 UNTRAINED, EXPERTS = "early, untrained", "product of experts"
@@ -73,8 +76,8 @@ class FusionConfig:
     batch_size: int = 128
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     dropout: float = 0.3
-    deviation: float = 0.5
-    decibels: float = 0.0
+    deviation: float = 0.2
+    decibels: float = 10.0
     few: int = 1_000
     few_steps: int = 600
     few_batch: int = 64
@@ -94,6 +97,14 @@ class FusionConfig:
         return cls()
 
 
+@dataclass(frozen=True)
+class GlyphsVoicesConfig(FusionConfig):
+    """The same for digits that are noisy to begin with: more noise makes as much of a difference to them."""
+
+    deviation: float = 0.6
+    decibels: float = 2.0
+
+
 class DigitsFusion(Recipe):
     """A handwritten digit and a spoken one, by all kinds of fusion, and what simple rules do."""
 
@@ -103,8 +114,8 @@ class DigitsFusion(Recipe):
     methods = (CHANCE, IMAGE, SOUND, UNTRAINED, EXPERTS, *KINDS, *DROPPED, *NOISED)
     only: ClassVar = {END: (CHANCE, IMAGE, SOUND, EARLY, LATE, f"{LATE}, dropout")}
     units: ClassVar = dict.fromkeys(
-        (CLEAN, NO_IMAGE, IMAGE_GUESSED, NO_SOUND, SOUND_GUESSED, NOISY_IMAGE, NOISY_SOUND, CALIBRATION), "%"
-    )
+        (CLEAN, NO_IMAGE, IMAGE_GUESSED, NO_SOUND, SOUND_GUESSED, NOISY_IMAGE, NOISY_SOUND), "%"
+    ) | {LOSS: "", CALIBRATION: "%"}
     differences = (
         (EARLY, IMAGE), (LATE, IMAGE), (LATE, EXPERTS), (EARLY, LATE), (GATED_LATE, LATE), (GATED_LATE, EARLY),
         (INTERMEDIATE, EARLY), (HYBRID, EARLY), (GATED_UNITS, EARLY), (ATTENTION, EARLY), (TENSOR, EARLY),
@@ -123,10 +134,10 @@ class DigitsFusion(Recipe):
         return mnist_and_fsdd(self.config.pictures)
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
-        """Accuracy on the test pairs under each condition, and the calibration error on complete ones."""
+        """Accuracy on the test pairs under each condition; cross-entropy and calibration error on complete ones."""
         task = SAME if setting == END else setting
         if method == CHANCE:
-            return dict.fromkeys(self.units, 100 / TASKS[task]) | {CALIBRATION: 0.0}
+            return dict.fromkeys(self.units, 100 / TASKS[task]) | {LOSS: log(TASKS[task]), CALIBRATION: 0.0}
         if setting == END:
             together = self.together(seed, method, folder)
             vectors, model = self.encoded(together.encoders), together.fusion
@@ -137,8 +148,9 @@ class DigitsFusion(Recipe):
             condition: 100 * (fused_scores(model, *given).argmax(1) == pairs.labels).double().mean().item()
             for condition, given in self.conditions(seed, task, vectors, model).items()
         }
-        posteriors = fused_scores(model, self.paired(vectors["test"], pairs, model)).softmax(1)
-        return found | {CALIBRATION: 100 * calibration_error(posteriors, pairs.labels)}
+        scores = fused_scores(model, self.paired(vectors["test"], pairs, model))
+        loss, error = F.cross_entropy(scores, pairs.labels).item(), calibration_error(scores.softmax(1), pairs.labels)
+        return found | {LOSS: loss, CALIBRATION: 100 * error}
 
     def vectors(self, seed: int, folder: Path) -> dict[str, dict[str, Tensor]]:
         """The frozen vectors of a seed, standardised, by part and modality; they are computed once and stored."""
@@ -257,6 +269,7 @@ class GlyphsVoicesFusion(DigitsFusion):
     """A printed digit and a simulated vowel that stands for one; nothing is read."""
 
     name = "glyphs-voices-fusion"
+    presets = GlyphsVoicesConfig
 
     def read(self) -> dict[str, Part]:
         """The four parts."""

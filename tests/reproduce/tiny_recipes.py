@@ -161,6 +161,7 @@ def install(patch=setattr) -> None:
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(FusionConfig, "quick", lambda: FUSION)
     patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
