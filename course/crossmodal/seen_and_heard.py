@@ -162,7 +162,8 @@ def train_encoders(
     material = {"image": (part.pictures, part.seen), "sound": (part.features, part.heard)}
     for name, (x, y) in material.items():
         head = nn.Linear(filters if name == "image" else width, len(DIGITS)).to(x.device)
-        nn.init.zeros_(head.weight)
+        for parameter in head.parameters():
+            nn.init.zeros_(parameter)
         train_classifier(nn.Sequential(encoders[name], head), x, y, steps=steps, rate=rate, seed=seed)
     return encoders
 

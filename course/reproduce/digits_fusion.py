@@ -45,6 +45,10 @@ UNTRAINED, EXPERTS = "early, untrained", "product of experts"
 EARLY, INTERMEDIATE, LATE, HYBRID, GATED_LATE, GATED_UNITS, ATTENTION, TENSOR, LOW_RANK = KINDS
 DROPPED = {f"{kind}, dropout": kind for kind in (EARLY, LATE, GATED_LATE, ATTENTION)}
 NOISED = {f"{kind}, noise in training": kind for kind in (EARLY, LATE, GATED_LATE)}
+BOTH_NEEDED = (
+    CHANCE, IMAGE, SOUND, UNTRAINED, EXPERTS, *KINDS,
+    f"{EARLY}, dropout", f"{EARLY}, noise in training", f"{GATED_LATE}, noise in training",
+)  # fmt: skip
 RIDGES = (0.01, 0.1, 1.0)  # of a guess, of which validation chooses
 
 
@@ -112,7 +116,7 @@ class DigitsFusion(Recipe):
     presets = FusionConfig
     settings = (SAME, MATCH, SUM, END)
     methods = (CHANCE, IMAGE, SOUND, UNTRAINED, EXPERTS, *KINDS, *DROPPED, *NOISED)
-    only: ClassVar = {END: (CHANCE, IMAGE, SOUND, EARLY, LATE, f"{LATE}, dropout")}
+    only: ClassVar = dict.fromkeys((MATCH, SUM), BOTH_NEEDED) | {END: (CHANCE, IMAGE, SOUND, EARLY, LATE)}
     units: ClassVar = dict.fromkeys(
         (CLEAN, NO_IMAGE, IMAGE_GUESSED, NO_SOUND, SOUND_GUESSED, NOISY_IMAGE, NOISY_SOUND), "%"
     ) | {LOSS: "", CALIBRATION: "%"}
