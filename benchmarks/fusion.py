@@ -39,7 +39,8 @@ def steps(repeats: int) -> Iterator[dict]:
     """Milliseconds of a training step."""
     import torch
 
-    from course.crossmodal.fusion import LowRank, TensorFusion, weights_of
+    from course.crossmodal.fusion_kinds import weights_of
+    from course.crossmodal.fusion_products import LowRank, TensorFusion
 
     for modalities, width in SHAPES:
         generator = torch.Generator().manual_seed(0)

@@ -37,8 +37,8 @@ def shown(cells: list[dict]) -> set[tuple[str, str]]:
 PAGES = [path for path in sorted((ROOT / "book").rglob("*.ipynb")) if "exercises" not in path.parts]
 NAMES = set().union(*(shown(json.loads(path.read_text(encoding="utf8"))["cells"]) for path in PAGES))
 # A name may be a module, which nobody needs to have imported before: resolve_name does
-OBJECTS = {pkgutil.resolve_name(f"{module}.{name}") for module, name in NAMES if module != "course"}
-CLASSES = sorted(filter(inspect.isclass, OBJECTS), key=lambda each: each.__name__)
+OBJECTS = [pkgutil.resolve_name(f"{module}.{name}") for module, name in NAMES if module != "course"]
+CLASSES = sorted(set(filter(inspect.isclass, OBJECTS)), key=lambda each: each.__name__)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from course import checkpoints, runtime
 from course.crossmodal.experts import product_of_experts
-from course.crossmodal.fusion import KINDS, Early, Fusion, widest
+from course.crossmodal.fusion import Early, Fusion
+from course.crossmodal.fusion_kinds import KINDS, widest
 from course.crossmodal.fusion_tasks import MATCH, SAME, SUM, TASKS, DrawnPairs, draw_pairs
 from course.crossmodal.fusion_training import fused_scores, fusion_accuracy, train_fusion
 from course.crossmodal.imputation import Imputer

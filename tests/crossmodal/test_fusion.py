@@ -5,20 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.crossmodal.fusion import (
-    KINDS,
-    Early,
-    Fusion,
-    GatedLate,
-    GatedUnits,
-    Hybrid,
-    Late,
-    LowRank,
-    TensorFusion,
-    gates,
-    weights_of,
-    widest,
-)
+from course.crossmodal.fusion import Early, Fusion, Hybrid, Late
+from course.crossmodal.fusion_kinds import KINDS, weights_of, widest
+from course.crossmodal.fusion_products import LowRank, TensorFusion
+from course.crossmodal.fusion_weights import GatedLate, GatedUnits, gates
 
 SIZES = {"image": 5, "sound": 3}
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course.crossmodal.fusion import weights_of
+from course.crossmodal.fusion_kinds import weights_of
 from course.crossmodal.perceiver import Perceiver
 from course.representation.transformer import attention
 

@@ -4,7 +4,7 @@ import pytest
 import tiny_recipes
 import torch
 
-from course.crossmodal.fusion import weights_of
+from course.crossmodal.fusion_kinds import weights_of
 from course.crossmodal.fusion_tasks import MATCH, SAME, SUM
 from course.crossmodal.seen_and_heard import glyphs_and_voices
 from course.reproduce import digits_fusion
