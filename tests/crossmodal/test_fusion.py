@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from course.crossmodal.fusion import Early, Fusion, Hybrid, Late
 from course.crossmodal.fusion_kinds import KINDS, weights_of, widest
 from course.crossmodal.fusion_products import LowRank, TensorFusion
-from course.crossmodal.fusion_weights import GatedLate, GatedUnits, gates
+from course.crossmodal.fusion_weights import Attention, GatedLate, GatedUnits, gates
 
 SIZES = {"image": 5, "sound": 3}
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
@@ -145,6 +145,25 @@ def test_late_fusion_is_the_sum_of_what_each_modality_says_alone():
     fusion, x = model(Late), vectors()
     alone = sum(fusion({other: x[other] if other == name else None for other in SIZES}) for name in SIZES)
     torch.testing.assert_close(fusion(x), alone)
+
+
+def test_late_fusion_leaves_out_the_term_of_what_is_missing():
+    fusion, x = model(Late), vectors()
+    torch.testing.assert_close(fusion(x | {"image": None}), fusion.networks["sound"](x["sound"]))
+
+
+def test_attention_without_a_modality_is_attention_among_the_other_tokens():
+    fusion, x = model(Attention), vectors()
+    tokens = torch.stack([fusion.token.expand(6, -1), fusion.own[1](x["sound"])], 1)
+    torch.testing.assert_close(fusion(x | {"image": None}), fusion.head(fusion.encoder.first(tokens)))
+
+
+@pytest.mark.parametrize("kind", [TensorFusion, LowRank])
+def test_of_a_missing_modality_products_keep_the_one_alone(kind):
+    fusion, x = model(kind), vectors()
+    first, second = fusion.factors(*fusion.checked(x | {"image": None}, None))
+    assert torch.equal(first, torch.eye(3, dtype=torch.float64)[:1].expand(6, 3))
+    torch.testing.assert_close(second[:, 1:], fusion.own[1](x["sound"]))
 
 
 def test_hybrid_fusion_is_late_plus_early():
