@@ -24,7 +24,13 @@ def vectors(n=6, sizes=SIZES, seed=1):
 
 
 def model(kind, sizes=SIZES, classes=4, width=8, seed=0):
-    return kind(sizes, classes, width, generator=generator(seed)).double().eval()
+    """A network whose biases are not 0, as they are before a training: they must not speak for what is missing."""
+    made = kind(sizes, classes, width, generator=generator(seed)).double().eval()
+    drawn = generator(seed + 100)
+    for parameter in made.parameters():
+        if parameter.dim() == 1:
+            torch.nn.init.normal_(parameter, generator=drawn)
+    return made
 
 
 # --- the interface
