@@ -165,7 +165,7 @@ def train_encoders(
         for parameter in head.parameters():
             nn.init.zeros_(parameter)
         train_classifier(nn.Sequential(encoders[name], head), x, y, steps=steps, rate=rate, seed=seed)
-    return encoders
+    return encoders.eval()
 
 
 @torch.no_grad()
