@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course.arguments import require_whole
+
 Z95 = 1.959964  # 97.5 % quantile of the standard normal distribution
 
 
@@ -45,6 +47,40 @@ def interval95(values: Tensor) -> tuple[float, float]:
         raise ValueError(f"an interval needs one number for each of at least two tasks, got shape {list(values.shape)}")
     values = values.double()
     return values.mean().item(), Z95 * values.std().item() / sqrt(len(values))
+
+
+def calibration_error(posteriors: Tensor, labels: Tensor, bins: int = 15) -> float:
+    r"""How far the largest probability is from the share that is right, on average: :eq:`fusion-calibration`.
+
+    .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n}\,\bigl|\mathrm{right}_b - \mathrm{sure}_b\bigr|
+
+    over bins of equal width, with :math:`\mathrm{right}_b` the share of right answers in a bin and
+    :math:`\mathrm{sure}_b` the mean of the largest probabilities there. Few examples make it larger than it is.
+
+    Args:
+        posteriors: ``[n, classes]``, rows of probabilities.
+        labels: ``int64 [n]``.
+        bins: from 0 to 1.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a row does not sum to 1.
+
+    Example:
+        >>> sure = torch.tensor([[0.9, 0.1]] * 4)
+        >>> round(calibration_error(sure, torch.tensor([0, 0, 0, 1])), 4)  # three of four are right
+        0.15
+    """
+    require_whole("bins", bins)
+    sums = posteriors.sum(-1)
+    if posteriors.dim() != 2 or labels.shape != posteriors.shape[:1] or not (sums - 1).abs().max() < 1e-3:
+        raise ValueError(
+            f"posteriors must be [n, classes] with rows that sum to 1, and labels [n]; got {list(posteriors.shape)}, "
+            f"sums from {sums.min():.3g} to {sums.max():.3g}, and {list(labels.shape)}"
+        )
+    sure, answer = posteriors.double().max(1)
+    excess = (answer == labels).double() - sure
+    bin_of = (sure * bins).long().clamp(max=bins - 1)
+    return torch.zeros(bins).to(excess).index_add(0, bin_of, excess).abs().sum().item() / len(labels)
 
 
 def column_correlations(zx: Tensor, zy: Tensor) -> Tensor:

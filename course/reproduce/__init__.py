@@ -72,6 +72,16 @@ RECIPES = {
         (),
         "transfer or meta-learning: ten ways to learn from few examples over shots, training classes and domains",
     ),
+    "digits-fusion": Listed(
+        "course.reproduce.digits_fusion:DigitsFusion",
+        ("mnist", "fsdd"),
+        "a handwritten and a spoken digit by nine kinds of fusion: what each can answer, and what it bears",
+    ),
+    "glyphs-voices-fusion": Listed(
+        "course.reproduce.digits_fusion:GlyphsVoicesFusion",
+        (),
+        "the same with printed digits and simulated vowels that stand for digits",
+    ),
     "glyphs-prototypical": Listed(
         "course.reproduce.glyphs_prototypical:GlyphsPrototypical",
         (),

@@ -5,7 +5,7 @@ no number of a long experiment is ever typed into the prose.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -109,27 +109,37 @@ class Markdown(str):
     __repr__ = _repr_markdown_ = str.__str__
 
 
-def show(recipe: str, folder: Path = RESULTS, *, quantity: str | None = None) -> Markdown:
+def show(
+    recipe: str,
+    folder: Path = RESULTS,
+    *,
+    quantity: str | Sequence[str] | None = None,
+    setting: str | Sequence[str] | None = None,
+    method: str | Sequence[str] | None = None,
+) -> Markdown:
     """The tables of a recipe, one for each preset that was run; then when and where, or how to run it.
 
     A table has a row for each method and a column for each quantity and setting; numbers that a paper has published
-    for a column stand in the next. ``quantity`` leaves the others out. The errors are those of :func:`load_result`, and
-    a ValueError if a result has no such quantity.
+    for a column stand in the next. ``quantity``, ``setting`` and ``method`` name one or several that are to be shown,
+    and leave the others out. The errors are those of :func:`load_result`, and a ValueError if a result has no such one.
     """
     results = {preset: load_result(recipe, preset, folder) for preset in PRESETS}
-    tables = [result_table(only(quantity, result)) for result in results.values() if result is not None]
+    chosen = {"quantity": quantity, "setting": setting, "method": method}
+    tables = [result_table(only(result, **chosen)) for result in results.values() if result is not None]
     return Markdown("\n".join([*tables, *(origin(recipe, *each) for each in results.items())]) + "\n")
 
 
-def only(quantity: str | None, result: Result) -> Result:
-    """A result with one of its quantities; ``None`` keeps all."""
-    if quantity is None:
-        return result
-    metrics = [metric for metric in result.metrics if metric.quantity == quantity]
-    if not metrics:
-        known = ", ".join(dict.fromkeys(metric.quantity for metric in result.metrics))
-        raise ValueError(f"{result.recipe} has measured no {quantity!r}; there are {known}")
-    return replace(result, metrics=metrics)
+def only(result: Result, **chosen: str | Sequence[str] | None) -> Result:
+    """A result with some of its quantities, settings and methods; ``None`` keeps all."""
+    for field, names in chosen.items():
+        if names is None:
+            continue
+        wanted = (names,) if isinstance(names, str) else names
+        known = dict.fromkeys(getattr(metric, field) for metric in result.metrics)
+        if absent := [name for name in wanted if name not in known]:
+            raise ValueError(f"{result.recipe} has measured no {absent[0]!r}; there are {', '.join(known)}")
+        result = replace(result, metrics=[metric for metric in result.metrics if getattr(metric, field) in wanted])
+    return result
 
 
 def result_table(result: Result) -> str:

@@ -116,3 +116,15 @@ def test_one_quantity_is_shown_alone(tmp_path):
     assert "1.0 ± 0.1" in shown and "96.7" not in shown
     with pytest.raises(ValueError, match="r has measured no 'speed'; there are accuracy, loss"):
         show("r", tmp_path, quantity="speed")
+
+
+def test_some_settings_and_methods_are_shown_without_the_others(tmp_path):
+    cells = product(("first", "second", "third"), ("easy", "hard"))
+    save(tmp_path, *(Metric(method, "accuracy", setting, 1.0, 0.1, 5, "seeds") for method, setting in cells))
+    shown = show("r", tmp_path, setting="hard", method=("first", "third"))
+    assert "`quick`, accuracy, hard" in shown
+    assert "| first |" in shown and "| third |" in shown and "second" not in shown and "easy" not in shown
+    with pytest.raises(ValueError, match="no 'odd'; there are easy, hard"):
+        show("r", tmp_path, setting="odd")
+    with pytest.raises(ValueError, match="no 'fourth'"):
+        show("r", tmp_path, method=("first", "fourth"))

@@ -19,6 +19,7 @@ from course import data
 from course.data import LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce.digits_fusion import FusionConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
@@ -67,6 +68,8 @@ VOICES = {
     "said": 1,
 }
 WAVENET = replace(WaveNetConfig.quick(), ridges=(1e-6,), seeds=(0, 1), **VOICES)
+FEW = {"filters": 4, "width": 4, "encoder_steps": 3, "pairs": 60, "judged": 40, "weights": 2_000, "steps": 3}
+FUSION = replace(FusionConfig.quick(), **FEW, rates=(1e-3, 1e-2), few=20, few_steps=2, few_batch=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
 
@@ -197,6 +200,7 @@ def install(patch=setattr) -> None:
     patch(data, "load", load)
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
+    patch(FusionConfig, "quick", lambda: FUSION)
     patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
