@@ -20,7 +20,7 @@ from course import data, runtime
 from course.crossmodal.cca import CCA
 from course.crossmodal.dual_encoder import DualEncoder, train_pairs
 from course.crossmodal.nonlinear_cca import network
-from course.data import LabelledSet, Sounds
+from course.data import Sounds
 from course.representation.mfcc import Conventions, mfcc
 from course.representation.over_time import segment_means
 from course.reproduce.runner import Recipe, saved_in
@@ -86,13 +86,12 @@ class DigitsContrastive(Recipe):
         spoken = {split: data.load("fsdd", split=split) for split in ("train", "validation", "test")}
         agreed = Conventions.speech(spoken["train"].rate)
         spoken = {split: (as_vectors(sounds, agreed), sounds.y) for split, sounds in spoken.items()}
-        whole, test = data.load("mnist", split="train"), data.load("mnist", split="test")
-        border = len(whole) - self.config.validation
-        written = {
-            "train": pixels(whole, torch.arange(border)),
-            "validation": pixels(whole, torch.arange(border, len(whole))),
-            "test": pixels(test, torch.arange(min(self.config.candidates, len(test)))),
-        }
+        written = {}
+        for split in spoken:
+            digits = data.load("mnist", split=split, validation=self.config.validation)
+            if split == "test":
+                digits = digits.select(torch.arange(min(self.config.candidates, len(digits))))
+            written[split] = digits.examples().flatten(1), digits.y
         self.sides = [{split: (x.to(self.device), y) for split, (x, y) in side.items()} for side in (spoken, written)]
         for side in self.sides:
             mean, deviation = side["train"][0].mean(0), side["train"][0].std(0).mean()
@@ -201,8 +200,3 @@ def as_vectors(sounds: Sounds, agreed: Conventions) -> Tensor:
     """Eight means over time of the MFCCs of each recording, ``[n, 8 * coefficients]``."""
     features = torch.cat([mfcc(part, sounds.rate, agreed) for part in sounds.x.split(200)])
     return segment_means(features, agreed.n_frames(sounds.lengths), 8)
-
-
-def pixels(pictures: LabelledSet, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels ``[n, height * width]`` and digits."""
-    return pictures.examples(rows).flatten(1), pictures.y[rows]

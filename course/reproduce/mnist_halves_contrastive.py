@@ -52,11 +52,10 @@ class MnistHalvesContrastive(MnistCCA):
 
     def load(self) -> None:
         """MNIST, the last training digits kept for validation."""
-        whole = data.load("mnist", split="train")
-        border = len(whole) - self.config.validation
-        rows = torch.arange(len(whole))
-        self.train, self.validation = (whole.select(part).to(self.device) for part in (rows[:border], rows[border:]))
-        self.test = data.load("mnist", split="test").to(self.device)
+        kept = {"validation": self.config.validation}
+        self.train, self.validation, self.test = (
+            data.load("mnist", split=split, **kept).to(self.device) for split in ("train", "validation", "test")
+        )
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """The questions of ``mnist-cca`` about classes and retrieval."""
