@@ -51,11 +51,12 @@ def cca_maps(x: Tensor, y: Tensor, components: int, ridge: float) -> Maps:
 
     Args:
         x, y: training vectors ``[n, p]`` and ``[n, q]``.
-        components: the number of pairs.
+        components: the number of pairs, or all that there are.
         ridge: of :class:`~course.crossmodal.cca.CCA`, relative to a mean squared length of 1.
     """
     from_x, from_y = centred(x), centred(y)
-    model = CCA(components, ridge / min(x.shape[1], y.shape[1])).fit(from_x(x), from_y(y))
+    least = min(x.shape[1], y.shape[1])
+    model = CCA(min(components, least), ridge / least).fit(from_x(x), from_y(y))
     weights = [part * model.correlations for part in (model.x_weights, model.y_weights)]
     return lambda new: from_x(new) @ weights[0], lambda new: from_y(new) @ weights[1]
 

@@ -50,7 +50,7 @@ def test_every_method_finds_new_partners_and_nothing_from_shuffled_pairs(method)
     x, y = pairs()
     new = pairs(60, seed=1)
     fit = METHODS[method][4]
-    assert ways(fit(x, y), *new) > 0.9
+    assert ways(fit(x, y), *new) > 0.8
     assert ways(fit(x, y[torch.randperm(120, generator=torch.Generator().manual_seed(0))]), *new) < 0.35
 
 
