@@ -210,32 +210,36 @@ def class_vectors(
     return F.normalize(F.normalize(vectors, dim=1).view(len(templates), len(names), -1).mean(0), dim=1)
 
 
-def linear_heads(x: Tensor, y: Tensor, dimension: int, *, generator: torch.Generator | None = None) -> tuple:
+def linear_heads(
+    x: Tensor, y: Tensor, dimension: int, *, dropout: float = 0.0, generator: torch.Generator | None = None
+) -> tuple[nn.Sequential, nn.Sequential]:
     """Two linear towers for frozen vectors ``[n, p]`` and ``[n, q]``, which centre and scale what they are given.
+
+    The weights begin small: cosines do not see their size, and the first steps forget the random directions.
 
     Args:
         x, y: training vectors, from which the mean is taken, and one scale for all columns.
         dimension: d, of the shared space.
+        dropout: share of the numbers that are set to 0 in training mode.
         generator: of the first weights.
     """
-    return tuple(standardised_head(view, dimension, generator) for view in (x, y))
+    return tuple(linear_head(view, dimension, dropout, generator) for view in (x, y))
 
 
-def standardised_head(view: Tensor, dimension: int, generator: torch.Generator | None) -> nn.Sequential:
-    """One of :func:`linear_heads`: subtract the mean, divide by the mean length, and a matrix."""
-    centre = view.mean(0)
+def linear_head(view: Tensor, dimension: int, dropout: float, generator: torch.Generator | None) -> nn.Sequential:
+    """One of :func:`linear_heads`."""
     head = nn.Linear(view.shape[1], dimension, bias=False, device=view.device)
-    nn.init.normal_(head.weight, std=view.shape[1] ** -0.5, generator=generator)
-    return nn.Sequential(Shift(centre, (view - centre).square().sum(1).mean().sqrt()), head)
+    nn.init.normal_(head.weight, std=0.1 * view.shape[1] ** -0.5, generator=generator)
+    return nn.Sequential(Centred(view), nn.Dropout(dropout), head)
 
 
-class Shift(nn.Module):
-    """Less a centre, divided by a scale; neither is learned."""
+class Centred(nn.Module):
+    """Vectors less the mean of training vectors ``[n, p]``, divided by the root of their mean squared length."""
 
-    def __init__(self, centre: Tensor, scale: Tensor):
+    def __init__(self, view: Tensor):
         super().__init__()
-        self.register_buffer("centre", centre)
-        self.register_buffer("scale", scale)
+        self.register_buffer("centre", view.mean(0))
+        self.register_buffer("scale", (view - self.centre).square().sum(1).mean().sqrt())
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.centre) / self.scale

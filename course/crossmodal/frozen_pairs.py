@@ -12,22 +12,16 @@ import torch
 from torch import Tensor
 
 from course.crossmodal.cca import CCA
-from course.crossmodal.dual_encoder import DualEncoder, Shift, linear_heads, train_pairs
+from course.crossmodal.dual_encoder import Centred, DualEncoder, linear_heads, train_pairs
 from course.metrics import accuracy_of_ways, better_candidates
 
 Map = Callable[[Tensor], Tensor]
 Maps = tuple[Map, Map]  # from vectors [n, p] and [n, q] to vectors [n, d] of one space
 Fit = Callable[[Tensor, Tensor], Maps]
 
-PENALTIES = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 3e-2, 5e-2, 1e-1, 3e-1)
-COMPONENTS, RIDGES = (64, 128, 256), (1e-4, 1e-3, 3e-3, 1e-2)
-TEMPERATURES, RATES = (0.03, 0.07, 0.15, 0.3), (1e-3, 3e-3, 1e-2)
-
-
-def centred(view: Tensor) -> Shift:
-    """Subtracts the mean of the training vectors, and divides by the root of their mean squared length."""
-    mean = view.mean(0)
-    return Shift(mean, (view - mean).square().sum(1).mean().sqrt())
+PENALTIES = (3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2, 1e-1)
+COMPONENTS, RIDGES = (64, 128), (0.3, 1.0, 3.0, 10.0)
+DROPOUTS, TEMPERATURES, RATES = (0.0, 0.5), (0.1, 0.3), (1e-3, 3e-3)
 
 
 def ridge_maps(x: Tensor, y: Tensor, penalty: float) -> Maps:
@@ -39,7 +33,7 @@ def ridge_maps(x: Tensor, y: Tensor, penalty: float) -> Maps:
         x, y: training vectors ``[n, p]`` and ``[n, q]``; they are centred and scaled here.
         penalty: :math:`\lambda`, relative to a mean squared length of 1.
     """
-    from_x, from_y = centred(x), centred(y)
+    from_x, from_y = Centred(x), Centred(y)
     x, y = from_x(x).double(), from_y(y).double()
     ridge = len(x) * penalty * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     weights = torch.linalg.solve(x.T @ x + ridge, x.T @ y).float()
@@ -52,9 +46,9 @@ def cca_maps(x: Tensor, y: Tensor, components: int, ridge: float) -> Maps:
     Args:
         x, y: training vectors ``[n, p]`` and ``[n, q]``.
         components: the number of pairs, or all that there are.
-        ridge: of :class:`~course.crossmodal.cca.CCA`, relative to a mean squared length of 1.
+        ridge: of :class:`~course.crossmodal.cca.CCA`, in units of the mean variance of a column of the narrower view.
     """
-    from_x, from_y = centred(x), centred(y)
+    from_x, from_y = Centred(x), Centred(y)
     least = min(x.shape[1], y.shape[1])
     model = CCA(min(components, least), ridge / least).fit(from_x(x), from_y(y))
     weights = [part * model.correlations for part in (model.x_weights, model.y_weights)]
@@ -64,31 +58,39 @@ def cca_maps(x: Tensor, y: Tensor, components: int, ridge: float) -> Maps:
 def contrastive_maps(
     x: Tensor,
     y: Tensor,
+    dropout: float,
     temperature: float,
     rate: float,
     *,
-    steps: int = 150,
-    dimension: int = 256,
+    steps: int = 100,
+    batch_size: int = 256,
+    dimension: int = 128,
+    locked: bool = False,
     bias: float | None = None,
     seed: int = 0,
     **options,
 ) -> Maps:
-    """Linear heads trained by a contrastive loss, all training pairs in one batch.
+    """Linear heads trained by a contrastive loss.
 
     Args:
         x, y: training vectors ``[n, p]`` and ``[n, q]``.
+        dropout: share of the numbers that are set to 0 in a training step, the regularisation of these maps.
         temperature: where the learned temperature begins.
-        rate, steps: of AdamW.
+        rate, steps, batch_size: of AdamW; a pair's negatives are the others of its batch.
         dimension: of the shared space.
+        locked: y keeps its own space, and only x has a head, as in LiT.
         bias: ``None`` for the softmax loss; a number for SigLIP's, where its bias begins.
         seed: of the first weights.
         options: handed to :func:`~course.crossmodal.dual_encoder.train_pairs`.
     """
-    heads = linear_heads(x, y, dimension, generator=torch.Generator(x.device).manual_seed(seed))
-    model = DualEncoder(*heads, temperature=temperature, bias=bias).to(x.device)
+    generator = torch.Generator(x.device).manual_seed(seed)
+    heads = linear_heads(x, y, y.shape[1] if locked else dimension, dropout=dropout, generator=generator)
+    towers = heads[0], Centred(y) if locked else heads[1]
+    model = DualEncoder(*towers, temperature=temperature, bias=bias).to(x.device)
     if steps:
-        train_pairs(model, x, y, steps=steps, batch_size=len(x), rate=rate, weight_decay=0.1, **options)
-    model.requires_grad_(False)
+        size = min(batch_size, len(x))
+        train_pairs(model, x, y, steps=steps, batch_size=size, rate=rate, weight_decay=0.1, **options)
+    model.requires_grad_(False).eval()
     return model.x_tower, model.y_tower
 
 
@@ -101,11 +103,12 @@ def _with(method: Callable[..., Maps], setting: tuple, options: dict, x: Tensor,
     return method(x, y, *setting, **options)
 
 
-METHODS: dict[str, list[Fit]] = {  # twelve trials each
+METHODS: dict[str, list[Fit]] = {  # eight trials each
     "ridge regression": trials(ridge_maps, PENALTIES),
     "CCA": trials(cca_maps, COMPONENTS, RIDGES),
-    "contrastive heads": trials(contrastive_maps, TEMPERATURES, RATES),
-    "contrastive heads, sigmoid loss": trials(contrastive_maps, TEMPERATURES, RATES, bias=-5.0),
+    "contrastive heads": trials(contrastive_maps, DROPOUTS, TEMPERATURES, RATES),
+    "contrastive picture head, texts locked": trials(contrastive_maps, DROPOUTS, TEMPERATURES, RATES, locked=True),
+    "contrastive heads, sigmoid loss": trials(contrastive_maps, DROPOUTS, TEMPERATURES, RATES, bias=-5.0),
 }
 
 

@@ -119,11 +119,11 @@ def test_heads_see_centred_vectors_of_mean_length_one_and_copies_are_the_same():
     seen = heads[1][0](5 + y)
     torch.testing.assert_close(seen.mean(0), torch.zeros(5), rtol=0, atol=1e-5)
     assert seen.square().sum(1).mean().item() == pytest.approx(1, rel=1e-5)
-    assert all(torch.equal(a[1].weight, b[1].weight) for a, b in zip(heads, again, strict=True))
+    assert all(torch.equal(a[2].weight, b[2].weight) for a, b in zip(heads, again, strict=True))
     assert [name for name, _ in DualEncoder(*heads).named_parameters()] == [
         "log_scale",
-        "x_tower.1.weight",
-        "y_tower.1.weight",
+        "x_tower.2.weight",
+        "y_tower.2.weight",
     ]
 
 

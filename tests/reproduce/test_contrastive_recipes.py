@@ -93,8 +93,8 @@ def test_controls_of_the_encoders_see_untrained_vectors_on_one_side_only(emoji, 
     assert not torch.allclose(deaf[1], y)
 
 
-def test_every_fitted_method_has_twelve_trials_and_the_towers_from_scratch_say_how_many():
-    assert {len(fits) for fits in METHODS.values()} == {12}
+def test_every_fitted_method_has_eight_trials_and_the_towers_from_scratch_say_how_many():
+    assert {len(fits) for fits in METHODS.values()} == {8}
     assert len(set(SCRATCH_TRIALS)) == len(SCRATCH_TRIALS) == 3
 
 
