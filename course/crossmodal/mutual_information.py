@@ -97,7 +97,7 @@ class QuadraticScores(NamedTuple):
         return x @ self.mixed @ y.T - squares[0][:, None] - squares[1]
 
 
-def fit_quadratic(x: Tensor, y: Tensor, *, iterations: int = 60) -> QuadraticScores:
+def fit_quadratic(x: Tensor, y: Tensor, *, iterations: int = 40) -> QuadraticScores:
     r"""The quadratic scores with the smallest symmetric loss on all pairs at once, a convex problem.
 
     The loss is a log-sum-exp of functions that are linear in the entries of M, :math:`Q_x` and :math:`Q_y`, less one of
