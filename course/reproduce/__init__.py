@@ -37,6 +37,11 @@ RECIPES = {
         (),
         "find a picture by its name among 200: linear maps between frozen encoders, their controls, other languages",
     ),
+    "noto-contrastive": Listed(
+        "course.reproduce.emoji_contrastive:NotoContrastive",
+        ("noto_emoji",),
+        "find a picture by its name and keywords among 200: the same maps with Google's pictures and richer texts",
+    ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
         ("fsdd",),
