@@ -263,6 +263,12 @@ class ClipReader:
     Args:
         model: whose sizes count.
         tokenizer: its own.
+
+    Example:
+        >>> from tokenizers import models
+        >>> reader = ClipReader(Clip(ClipConfig.quick()), Tokenizer(models.WordLevel({"cat": 1}, unk_token="cat")))
+        >>> reader.pictures(torch.rand(2, 3, 72, 72)).shape, reader.texts(["cat", "dog"]).shape
+        (torch.Size([2, 32]), torch.Size([2, 32]))
     """
 
     def __init__(self, model: Clip, tokenizer: Tokenizer):

@@ -185,6 +185,8 @@ def class_vectors(
     .. math:: w_k = \frac{\bar w_k}{\|\bar w_k\|}, \qquad
         \bar w_k = \frac1T\sum_{t=1}^{T}\frac{e(\text{template}_t(\text{name}_k))}{\|e(\dots)\|}
 
+    They stand for the classes in :eq:`contrastive-zero-shot`.
+
     Args:
         encode: texts to vectors ``[n, d]``.
         names: of the classes.
