@@ -1,5 +1,7 @@
 """The contrastive recipes: what is paired, what is held equal, what a control lacks, how the numbers are counted."""
 
+from dataclasses import replace
+
 import pytest
 import tiny_recipes
 import torch
@@ -52,7 +54,7 @@ def emoji(monkeypatch):
 
 @pytest.fixture
 def digits(monkeypatch):
-    return made(DigitsContrastive, tiny_recipes.DIGITS, monkeypatch)
+    return made(DigitsContrastive, replace(tiny_recipes.DIGITS, steps=60), monkeypatch)
 
 
 def test_a_split_has_every_emoji_once_and_tests_none_that_has_a_look_alike(emoji):

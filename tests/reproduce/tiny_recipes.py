@@ -17,6 +17,7 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
+from course.crossmodal.frozen_pairs import METHODS
 from course.data import Emoji, LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import emoji_contrastive, glyphs_vit, recipe_class, runner, wavenet_bits
@@ -46,7 +47,7 @@ MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), r
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
 SHORT = {"deep_batch": 150, "deep_epochs": 15}
 HALVES = replace(MnistHalvesConfig.quick(), components=3, pairs=300, seeds=(0, 1), hidden=(16,), **SHORT)
-SPOKEN = {"hidden": 16, "steps": 60, "batch_size": 32, "dimension": 4, "draws": 3}
+SPOKEN = {"hidden": 16, "steps": 3, "batch_size": 32, "dimension": 4, "draws": 3}
 DIGITS = replace(DigitsContrastiveConfig.quick(), pairs=200, seeds=(0, 1), **SPOKEN)
 NAMED = {
     "size": 16,
@@ -220,6 +221,7 @@ def install(patch=setattr) -> None:
     patch(MnistHalvesConfig, "quick", lambda: HALVES)
     patch(DigitsContrastiveConfig, "quick", lambda: DIGITS)
     patch(EmojiContrastiveConfig, "quick", lambda: EMOJI_CONTRASTIVE)
+    patch(emoji_contrastive, "METHODS", {name: fits[::4] for name, fits in METHODS.items()})
     patch(emoji_contrastive, "picture_vectors", seen_vectors)
     patch(emoji_contrastive, "text_vectors", named_vectors)
     patch(emoji_contrastive, "look_alikes", lambda: ((chr(0x1F400), chr(0x1F401)),))
