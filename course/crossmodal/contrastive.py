@@ -147,9 +147,9 @@ def tiled_loss(
 ) -> Tensor:
     r""":func:`symmetric_loss` of :func:`cosine_scores` without the N × N matrix: :eq:`contrastive-tiles`.
 
-    Beside the vectors there are never more than ``tile``² scores. The forward pass keeps the logarithms of the sums of
-    rows and columns; the backward pass computes the scores a second time. On P processes each one compares its own
-    N / P pairs with all, and no process holds the gradients of others.
+    Beside the vectors there are never more scores than the square of ``tile``. The forward pass keeps the logarithms of
+    the sums of rows and columns; the backward pass computes the scores a second time. On P processes each one compares
+    its own N / P pairs with all, and no process holds the gradients of others.
 
     Args:
         x, y: vectors ``[n, d]``, as many in every process; row i of both belongs together.
