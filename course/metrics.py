@@ -107,3 +107,41 @@ def cross_view_accuracy(zx: Tensor, labels: Tensor, zy: Tensor, test_labels: Ten
     scale = zx.std(0)  # regularisation acts alike on all components
     classifier = LogisticRegression(max_iter=1000).fit((zx / scale).cpu().numpy(), labels.cpu().numpy())
     return classifier.score((zy / scale).cpu().numpy(), test_labels.cpu().numpy())
+
+
+def better_candidates(zx: Tensor, zy: Tensor) -> Tensor:
+    """How many other rows of ``zy [n, k]`` are at least as similar to a row of ``zx [n, k]`` as its partner: ``[n]``.
+
+    Similar by cosine; 0 is a hit. A tie counts against the partner, so that equal vectors find nobody.
+
+    >>> x = torch.eye(3)
+    >>> better_candidates(x, x).tolist(), better_candidates(torch.ones(3, 2), torch.ones(3, 2)).tolist()
+    ([0, 0, 0], [2, 2, 2])
+    """
+    similarity = F.normalize(zx, dim=1) @ F.normalize(zy, dim=1).T
+    return (similarity >= similarity.diagonal()[:, None]).sum(1) - 1
+
+
+def accuracy_of_ways(better: Tensor, candidates: int, ways: int) -> float:
+    r"""The accuracy if the others were drawn: the mean over all ways to draw ``ways - 1`` of the other candidates.
+
+    .. math:: \frac1n\sum_i\binom{C-1-b_i}{w-1}\Big/\binom{C-1}{w-1}
+
+    This is :eq:`contrastive-ways`: nothing is drawn, and nothing is left to chance.
+
+    Args:
+        better: :math:`b_i`, how many of the other candidates are better than the partner, ``[n]``.
+        candidates: C, the partner included.
+        ways: w, from 2 to C; with w = C the share of hits.
+
+    Raises:
+        ValueError: if ``ways`` is out of its range.
+
+    Example:
+        >>> accuracy_of_ways(torch.tensor([0, 1]), candidates=3, ways=2)  # a hit, and one of two others is worse
+        0.75
+    """
+    require_whole("ways", ways, 2, candidates)
+    drawn = torch.arange(ways - 1, dtype=torch.float64, device=better.device)
+    left = (candidates - 1 - better[:, None] - drawn).clamp(min=0)
+    return (left / (candidates - 1 - drawn)).prod(1).mean().item()

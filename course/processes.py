@@ -36,6 +36,13 @@ class Processes:
         """The values of all processes, the main one's first; tensors inside are on the CPU."""
         return [value] if self.count == 1 else self.utils.gather_object([value])
 
+    def gather_rows(self, rows: Tensor) -> Tensor:
+        """The rows ``[n, ...]`` of all processes, ``[count * n, ...]``, the main one's first; no gradient flows back.
+
+        All have as many rows. Unlike with :meth:`gather`, they stay on the device.
+        """
+        return rows.detach() if self.count == 1 else self.utils.gather(rows.detach().contiguous())
+
     def from_main(self, value: Any) -> Any:
         """The main process's value, in every process."""
         return value if self.count == 1 else self.utils.broadcast_object_list([value])[0]

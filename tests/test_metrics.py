@@ -1,5 +1,8 @@
 """Intervals at the promised rate; correlations, retrieval and accuracy between views by hand and by NumPy."""
 
+import math
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
-from course.metrics import column_correlations, cross_view_accuracy, interval95, retrieval_at_1, t_interval95
+from course.metrics import (
+    accuracy_of_ways,
+    better_candidates,
+    column_correlations,
+    cross_view_accuracy,
+    interval95,
+    retrieval_at_1,
+    t_interval95,
+)
 
 
 @given(arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=2, max_side=5), elements=st.floats(-10, 10)))
@@ -79,3 +90,30 @@ def test_accuracy_between_views_is_that_of_a_classifier_of_one_on_the_other():
     assert cross_view_accuracy(zx, labels, zx, labels) == 1
     assert cross_view_accuracy(zx, labels, -zx, labels) == 0
     assert cross_view_accuracy(zx, labels, torch.cat([zx, -zx]), torch.cat([labels, labels])) == 0.5
+
+
+def test_better_candidates_are_counted_and_a_tie_is_one():
+    zx = torch.eye(4)
+    zy = torch.tensor([[1.0, 0.5, 0.1, 0.0], [1.0, 0.2, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    assert better_candidates(zx, zy).tolist() == [1, 1, 1, 3]
+    zx, zy = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert (better_candidates(zx, zy) == 0).double().mean().item() == retrieval_at_1(zx, zy)
+
+
+@pytest.mark.parametrize("ways", [2, 3, 5, 6])
+def test_the_accuracy_of_ways_is_the_mean_over_all_draws(ways):
+    candidates, found = 6, []
+    for better in range(candidates):
+        others = [True] * better + [False] * (candidates - 1 - better)  # is it better than the partner?
+        found.append(np.mean([not any(drawn) for drawn in combinations(others, ways - 1)]))
+        assert accuracy_of_ways(torch.tensor([better]), candidates, ways) == pytest.approx(found[-1])
+    assert accuracy_of_ways(torch.arange(candidates), candidates, ways) == pytest.approx(np.mean(found))
+    assert math.isclose(np.mean(found), 1 / ways)  # ranks that are evenly spread are guesses
+
+
+def test_all_ways_are_the_share_of_hits_and_others_are_refused():
+    better = torch.tensor([0, 0, 3, 199])
+    assert accuracy_of_ways(better, 200, 200) == 0.5
+    for ways in (1, 201, 2.5):
+        with pytest.raises(ValueError, match="ways must be a whole number from 2 to 200"):
+            accuracy_of_ways(better, 200, ways)

@@ -127,7 +127,8 @@ def filled(model: nn.Module, path: Path, weights: dict[str, Tensor], origin: dic
     state = {}
     for name, parts in origin.items():
         expected = list(model.get_parameter(name).shape)
-        expected[0] //= len(parts)
+        if len(parts) > 1:
+            expected[0] //= len(parts)
         for part in parts:
             if list(weights[part].shape) != expected:
                 raise DataError(f"{path}: {part} is {list(weights[part].shape)}, its config.json promises {expected}")

@@ -22,6 +22,26 @@ RECIPES = {
         ("mnist",),
         "PCA, linear, kernel and deep CCA between the halves of MNIST digits (after Andrew et al., 2013)",
     ),
+    "mnist-halves-contrastive": Listed(
+        "course.reproduce.mnist_halves_contrastive:MnistHalvesContrastive",
+        ("mnist",),
+        "correlation or contrast between the halves of MNIST digits, with the same networks and batches",
+    ),
+    "digits-contrastive": Listed(
+        "course.reproduce.digits_contrastive:DigitsContrastive",
+        ("fsdd", "mnist"),
+        "spoken digits find written ones: several contrastive losses, CCA, and classifiers that know the labels",
+    ),
+    "emoji-contrastive": Listed(
+        "course.reproduce.emoji_contrastive:EmojiContrastive",
+        (),
+        "find a picture by its name among 200: linear maps between frozen encoders, their controls, other languages",
+    ),
+    "noto-contrastive": Listed(
+        "course.reproduce.emoji_contrastive:NotoContrastive",
+        ("noto_emoji",),
+        "find a picture by its name and keywords among 200: the same maps with Google's pictures and richer texts",
+    ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
         ("fsdd",),

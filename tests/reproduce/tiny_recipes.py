@@ -6,6 +6,7 @@ names of the files that they write in ``written``. Printed is the number of live
 """
 
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -16,10 +17,13 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
-from course.data import LabelledSet, Sounds, Texts
+from course.crossmodal.frozen_pairs import METHODS
+from course.data import Emoji, LabelledSet, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce import emoji_contrastive, glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce.digits_contrastive import DigitsContrastiveConfig
 from course.reproduce.digits_fusion import FusionConfig
+from course.reproduce.emoji_contrastive import EmojiContrastiveConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
@@ -29,6 +33,7 @@ from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfi
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
+from course.reproduce.mnist_halves_contrastive import MnistHalvesConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
 from course.reproduce.wavenet_bits import WaveNetConfig
@@ -43,6 +48,21 @@ NAMING = {"naming_steps": 6, "naming_batch": 8, "fine_tuning_steps": 2, "fine_tu
 OMNIGLOT = replace(OmniglotMAMLConfig.quick(), five_way=MAML, twenty_way=MAML, seeds=(0, 1), **TINY, **NAMING)
 MNIST = replace(MnistCCAConfig.quick(), components=3, pairs=400, seeds=(0, 1), random_features=200, hidden=(16,))
 SMALL = {"texts": 200, "vocabulary": 60, "length": 8, "width": 16, "steps": 6, "batch_size": 8, "test_rows": 10}
+SHORT = {"deep_batch": 150, "deep_epochs": 15}
+HALVES = replace(MnistHalvesConfig.quick(), components=3, pairs=300, seeds=(0, 1), hidden=(16,), **SHORT)
+SPOKEN = {"hidden": 16, "steps": 3, "batch_size": 32, "dimension": 4, "draws": 3}
+DIGITS = replace(DigitsContrastiveConfig.quick(), pairs=200, seeds=(0, 1), **SPOKEN)
+NAMED = {
+    "size": 16,
+    "small": 16,
+    "test": 8,
+    "validation": 6,
+    "steps": 3,
+    "batch_size": 8,
+    "filters": 2,
+    "seeds": (0, 1),
+}
+EMOJI_CONTRASTIVE = replace(EmojiContrastiveConfig.quick(), **NAMED)
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
@@ -74,15 +94,17 @@ BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, comp
 
 
 def load(
-    name: str, *, split: str | None = None, rotations: bool = False, size: int = 0
+    name: str, *, split: str | None = None, rotations: bool = False, size: int = 0, validation: int = 0
 ) -> LabelledSet | Sounds | Texts | dict:
     """What is called instead of :func:`course.data.load`."""
     if name == "emoji":
-        return tiny_emoji(split, size)
+        return tiny_emoji(split, size) if split else tiny_names(size)
+    if name == "noto_emoji":
+        return tiny_names(size)
     if name == "prose":
         return tiny_prose(split)
     if name == "mnist":
-        return tiny_mnist(split)
+        return tiny_digits(split) if validation else tiny_mnist(split)
     if name == "fsdd":
         return tiny_fsdd() if split is None else tiny_fsdd().select(torch.arange(0, 390, 13))
     if name == "glyphs":
@@ -100,6 +122,44 @@ def tiny_emoji(split: str, size: int) -> LabelledSet:
     x = 0.5 * torch.eye(3)[y][:, :, None, None] + 0.5 * torch.rand(12, 3, size, size, generator=generator)
     names = ("red", "green", "blue")
     return LabelledSet(x.mul(255).byte(), y, names, names, f"emoji ({split})", full=255)
+
+
+def tiny_names(size: int) -> Emoji:
+    """Forty pictures of one colour each, and their names, which say which colour, in two languages."""
+    colours = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    pictures = colours.mul(255).byte()[:, :, None, None].expand(-1, -1, size, size).contiguous()
+    said = [" ".join(f"{100 * part:.0f}" for part in colour) for colour in colours.tolist()]
+    names = {"en": tuple(said), "de": tuple(f"{each}!" for each in said)}
+    characters = tuple(chr(0x1F400 + number) for number in range(40))
+    keywords = {language: tuple((f"k{number}",) for number in range(40)) for language in names}
+    groups = ("Red & Rose", "Green")
+    return Emoji(
+        pictures, (colours[:, 0] < colours[:, 1]).long(), groups, groups, "tiny names", full=255,
+        characters=characters, names=names, keywords=keywords,
+    )  # fmt: skip
+
+
+def named_vectors(texts, device, pretrained: bool = True) -> torch.Tensor:
+    """In place of a language model: the three numbers of a name."""
+    numbers = [[float(word) for word in re.findall(r"\d+", text)[:3]] or [0.0] for text in texts]
+    rows = torch.tensor([[*row, 1.0, 1.0, 1.0][:3] for row in numbers], device=device)
+    return rows @ torch.randn(3, 12, generator=torch.Generator().manual_seed(int(pretrained)))
+
+
+def seen_vectors(x: torch.Tensor, pretrained: bool = True) -> torch.Tensor:
+    """In place of a picture encoder: the mean colour."""
+    return x.mean((2, 3)) @ torch.randn(3, 14, generator=torch.Generator().manual_seed(2 + int(pretrained)))
+
+
+def tiny_digits(split: str) -> LabelledSet:
+    """Five digits of random blocks on the right half and on the left, and noise."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = torch.rand(5, 1, HEIGHT, 28, generator=generator)
+    y = torch.arange(5).repeat({"train": 80, "validation": 20, "test": 30}[split])
+    generator.manual_seed(len(split))
+    noisy = 0.7 * shapes[y] + 0.3 * torch.rand(len(y), 1, HEIGHT, 28, generator=generator)
+    names = tuple(map(str, range(5)))
+    return LabelledSet(noisy.mul(255).byte(), y, names, names, f"tiny digits ({split})", full=255)
 
 
 def tiny_omniglot(split: str) -> LabelledSet:
@@ -201,6 +261,13 @@ def install(patch=setattr) -> None:
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
     patch(FusionConfig, "quick", lambda: FUSION)
+    patch(MnistHalvesConfig, "quick", lambda: HALVES)
+    patch(DigitsContrastiveConfig, "quick", lambda: DIGITS)
+    patch(EmojiContrastiveConfig, "quick", lambda: EMOJI_CONTRASTIVE)
+    patch(emoji_contrastive, "METHODS", {name: fits[::4] for name, fits in METHODS.items()})
+    patch(emoji_contrastive, "picture_vectors", seen_vectors)
+    patch(emoji_contrastive, "text_vectors", named_vectors)
+    patch(emoji_contrastive, "look_alikes", lambda: ((chr(0x1F400), chr(0x1F401)),))
     patch(FsddMfccConfig, "quick", lambda: FSDD)
     patch(ProseBertConfig, "quick", lambda: PROSE)
     patch(GlyphsExamplesConfig, "quick", lambda: EXAMPLES)
