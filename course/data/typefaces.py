@@ -1,0 +1,71 @@
+"""The same letters in two typefaces: pictures of two kinds whose true partners are known, though nobody need be told.
+
+A map between two kinds of pictures that is learned *without* pairs can be tested with them here.
+"""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course.arguments import require_whole
+from course.data.glyphs import CANVAS, characters, drawings, faces
+from course.data.sets import Pairs
+
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+
+
+def load_typefaces(
+    split: str | None = None, *, one: str = "DejaVuSans", other: str = "DejaVuSerif-Italic", size: int = 16
+) -> Pairs:
+    """Letters of five alphabets and digits in two of matplotlib's typefaces; row i of both is the same character.
+
+    The characters are dealt to the splits at random, always in the same way. Of characters that cannot be told apart,
+    such as Latin A and Greek Α, there is one.
+
+    Args:
+        split: ``train``, ``validation``, ``test``, or ``None`` for all.
+        one, other: file names of the typefaces without ``.ttf``.
+        size: side of the pictures in pixels, up to 56.
+
+    Returns:
+        Pictures ``uint8 [n, 1, size, size]`` of both, 255 for full ink, the longer side of a letter 5/7 of the side.
+
+    Raises:
+        DataError: if the installed matplotlib lacks its typefaces.
+        ValueError: if there is no such split or typeface, or the size is out of its range.
+
+    Example:
+        >>> load_typefaces("test", size=28)
+        Pairs('DejaVuSans and DejaVuSerif-Italic (test)', x=[223, 1, 28, 28] uint8, y=[223, 1, 28, 28] uint8)
+    """
+    if split not in (None, *SHARES):
+        raise ValueError(f"the typefaces have the splits {', '.join(SHARES)}, not {split!r}")
+    require_whole("size", size, most=CANVAS)
+    rows = torch.arange(len(letters())) if split is None else dealt()[split]
+    text = [letters()[row] for row in rows.tolist()]
+    x, y = (pictures(face, text, size) for face in (one, other))
+    return Pairs(x, y, f"{one} and {other}" + (f" ({split})" if split else ""), x_full=255, y_full=255)
+
+
+@cache
+def letters() -> tuple[str, ...]:
+    """The letters and digits of `glyphs`, each shape once."""
+    return tuple(character for character in characters() if character.isalpha() or character in "0123456789")
+
+
+def dealt() -> dict[str, Tensor]:
+    """Which letters belong to which split, by position in :func:`letters`."""
+    order = torch.randperm(len(letters()), generator=torch.Generator().manual_seed(0))
+    ends = [round(len(order) * share) for share in (SHARES["train"], SHARES["train"] + SHARES["validation"])]
+    return dict(zip(SHARES, order.tensor_split(ends), strict=True))
+
+
+def pictures(face: str, text: list[str], size: int = 16) -> Tensor:
+    """Each character in a typeface, ``uint8 [characters, 1, size, size]``, by averages over areas."""
+    files = {path.stem: path for family in faces() for path in family}
+    if face not in files:
+        raise ValueError(f"there is no typeface {face!r}; there are: {', '.join(files)}")
+    drawn = drawings(files[face], text).unsqueeze(1).float()
+    return F.adaptive_avg_pool2d(drawn, size).round().to(torch.uint8)

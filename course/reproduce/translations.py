@@ -1,0 +1,130 @@
+"""What the recipes of maps between two kinds of pictures share: rows, trials, and one training for both directions."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from course.crossmodal.cyclegan import CycleGAN, CycleGANConfig, train_cyclegan
+from course.crossmodal.translation_test import cropped, different, linear_translation
+from course.reproduce.runner import Recipe, saved_in
+
+NOTHING, UNTRAINED, CROP = "no map", "untrained generator", "crop to the ink"
+TRANSPORT = "Gaussian optimal transport"
+CYCLEGAN, NO_CYCLE, NO_IDENTITY = "CycleGAN", "without cycle loss", "without identity loss"
+SELECTION_SEED = 100
+SHOWN = 500  # pictures that are compared to count different ones
+Translate = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TranslationConfig:
+    """How the networks are trained.
+
+    Attributes:
+        steps: of a training.
+        width, critic_width, batch_size: of the networks, see :class:`course.crossmodal.cyclegan.CycleGANConfig`.
+        rates, weights: learning rates, and weights of the cycle loss, that are tried.
+        seeds: each has weights and batches of its own.
+    """
+
+    steps: int = 20_000
+    width: int = 32
+    critic_width: int = 32
+    batch_size: int = 32
+    rates: tuple[float, ...] = (3e-4, 6e-4, 1e-3, 2e-3)
+    weights: tuple[float, ...] = (3.0, 10.0)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def trials(self, method: str) -> tuple[tuple[float, ...], ...]:
+        """What is tried for a method, always four: rate and weight of the cycle loss, a ridge, or a way to crop."""
+        if method in (CYCLEGAN, NO_IDENTITY):
+            return tuple((rate, weight) for rate in self.rates[1:3] for weight in self.weights)
+        if method == NO_CYCLE:
+            return tuple((rate, 0.0) for rate in self.rates)
+        return {TRANSPORT: ((0.01,), (0.1,), (1.0,), (10.0,)), CROP: ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))}[
+            method
+        ]
+
+
+class Translations(Recipe):
+    """Maps there and back: the first setting is from x to y, the second from y to x.
+
+    A training serves both directions. What is tried is judged by both in validation, with a seed of its own.
+    """
+
+    side = 16  # pixels
+
+    def load(self) -> None:
+        """What several cells share takes place once."""
+        self.read()
+        self.chosen, self.model = cache(self.chosen), cache(self.model)
+
+    @abstractmethod
+    def read(self) -> None:
+        """Set ``self.x`` and ``self.y``, the training pictures of both kinds, ``[n, 1, 16, 16]`` from 0 to 1."""
+
+    @abstractmethod
+    def judge(self, translate: Translate, there: bool, split: str, seed: int) -> dict[str, float]:
+        """What is found of a map in one direction."""
+
+    @abstractmethod
+    def score(self, found: dict[str, float]) -> float:
+        """What decides in validation: a high number is good."""
+
+    def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
+        """Judge one map in one direction on test pictures."""
+        there = setting == self.settings[0]
+        return self.judge(self.map(method, there, seed, self.chosen(method), folder.parent), there, "test", seed)
+
+    def map(self, method: str, there: bool, seed: int, trial: tuple[float, ...], folder: Path | None) -> Translate:
+        """The map of a method in one direction."""
+        if method == NOTHING:
+            return lambda pictures: pictures
+        if method == CROP:
+            return lambda pictures: cropped(pictures, self.side, keep_shape=not trial[0], margin=int(trial[1]))
+        if method == TRANSPORT:
+            kinds = (self.x, self.y) if there else (self.y, self.x)
+            return linear_translation(*kinds, ridge=trial[0])
+        model = self.model(method, seed, trial, folder)
+        return model.there if there else model.back
+
+    def chosen(self, method: str) -> tuple[float, ...]:
+        """The trial that is best in validation, the first of equally good ones."""
+        if method in (NOTHING, UNTRAINED):
+            return ()
+
+        def both_ways(trial: tuple[float, ...]) -> float:
+            maps = {there: self.map(method, there, SELECTION_SEED, trial, None) for there in (True, False)}
+            return sum(
+                self.score(self.judge(each, there, "validation", SELECTION_SEED)) for there, each in maps.items()
+            )
+
+        return max(self.config.trials(method), key=both_ways)
+
+    def model(self, method: str, seed: int, trial: tuple[float, ...], folder: Path | None) -> CycleGAN:
+        """Networks of a method and a seed; untrained ones are those that the training begins with."""
+        config, (rate, cycle) = self.config, trial or (1e-3, 10.0)
+        made = CycleGANConfig.quick(
+            rate=rate, cycle=cycle, identity=0.0 if method == NO_IDENTITY else cycle / 2, batch_size=config.batch_size,
+            width=config.width, critic_width=config.critic_width, pool=max(50, config.batch_size),
+        )  # fmt: skip
+        model = CycleGAN.for_pictures(self.x.shape[1:], made, seed=seed).to(self.device)
+        if method != UNTRAINED:
+            saved = saved_in(folder / method) if folder else {}
+            train_cyclegan(model, self.x, self.y, steps=config.steps, seed=seed, **saved)
+        return model.eval()
+
+    def variety(self, made: Tensor, real: Tensor) -> float:
+        """How many different pictures are among the first made ones, in % of their number.
+
+        Two are different when they are farther apart than half the usual distance of a real one from its nearest.
+        """
+        made, real = made[:SHOWN], real[:SHOWN]
+        apart = torch.cdist(real.flatten(1), real.flatten(1), p=1) / real[0].numel()
+        nearest = apart.fill_diagonal_(torch.inf).amin(1).median().item()
+        return 100 * different(made, nearest / 2) / len(made)
