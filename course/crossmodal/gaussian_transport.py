@@ -1,8 +1,8 @@
-r"""Linear maps that turn one Gaussian into another: infinitely many, and three rules that choose one of them.
+r"""Linear maps that turn one Gaussian into another: infinitely many, and two rules that choose one of them.
 
 Whiten, turn by any orthogonal Q, and colour: :math:`A = \Sigma_y^{1/2} Q\,\Sigma_x^{-1/2}`. Every choice of Q makes the
-same distribution. Pairs choose Q as canonical correlation analysis does; optimal transport chooses the map that moves
-least; an identity loss chooses still another. Each choice is the polar factor of a matrix.
+same distribution. Pairs choose Q as canonical correlation analysis does; optimal transport needs none, and chooses the
+map that moves least. Each choice is the polar factor of a matrix.
 
 Sources: Dowson and Landau, *The Fréchet distance between multivariate normal distributions* (1982); Knott and Smith,
 *On the optimal mapping of distributions* (1984); Peyré and Cuturi, *Computational optimal transport* (2019).
@@ -98,15 +98,6 @@ def transport_rotation(cov_x: Tensor, cov_y: Tensor) -> Tensor:
     :math:`Q` is the polar factor of :math:`\Sigma_x^{1/2}\Sigma_y^{1/2}`; with it A is symmetric and positive definite.
     """
     return polar(power(cov_x, 0.5) @ power(cov_y, 0.5))
-
-
-def identity_rotation(cov_x: Tensor, cov_y: Tensor) -> Tensor:
-    r"""The Q of an identity loss, which minimises
-    :math:`\mathbb E\lVert Ay - y\rVert^2 + \mathbb E\lVert A^{-1}x - x\rVert^2`: :eq:`cyclegan-identity-rotation`.
-
-    It is the polar factor of :math:`\Sigma_x^{-1/2}\Sigma_y^{3/2} + \Sigma_x^{3/2}\Sigma_y^{-1/2}`.
-    """
-    return polar(power(cov_x, -0.5) @ power(cov_y, 1.5) + power(cov_x, 1.5) @ power(cov_y, -0.5))
 
 
 def paired_rotation(cov_x: Tensor, cov_y: Tensor, cov_xy: Tensor) -> Tensor:

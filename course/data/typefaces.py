@@ -3,6 +3,7 @@
 A map between two kinds of pictures that is learned *without* pairs can be tested with them here.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -69,3 +70,37 @@ def pictures(face: str, text: list[str], size: int = 16) -> Tensor:
         raise ValueError(f"there is no typeface {face!r}; there are: {', '.join(files)}")
     drawn = drawings(files[face], text).unsqueeze(1).float()
     return F.adaptive_avg_pool2d(drawn, size).round().to(torch.uint8)
+
+
+def drawn(strokes: Sequence[Sequence[tuple[float, float]]], size: int = 16, *, width: float = 0.12) -> Tensor:
+    """A picture of strokes that lead from point to point, such as a digit drawn by hand.
+
+    Args:
+        strokes: each a list of two or more points (across, down), from 0 to 1.
+        size: side of the picture in pixels.
+        width: of a stroke, as a share of the side.
+
+    Returns:
+        ``[1, 1, size, size]``, 1 for full ink, with soft edges of one pixel.
+
+    Raises:
+        ValueError: if a stroke has fewer than two points, or a point lies outside.
+
+    Example:
+        >>> drawn([[(0.1, 0.5), (0.9, 0.5)]], 4, width=0.5)[0, 0]
+        tensor([[0.0000, 0.0000, 0.0000, 0.0000],
+                [0.9031, 1.0000, 1.0000, 0.9031],
+                [0.9031, 1.0000, 1.0000, 0.9031],
+                [0.0000, 0.0000, 0.0000, 0.0000]])
+    """
+    require_whole("size", size)
+    points = [torch.tensor(stroke, dtype=torch.float32) for stroke in strokes]
+    if not points or not all(len(each) >= 2 and ((each >= 0) & (each <= 1)).all() for each in points):
+        raise ValueError(f"strokes are lists of two or more points from 0 to 1, got {strokes}")
+    starts, ends = torch.cat([each[:-1] for each in points]), torch.cat([each[1:] for each in points])
+    middles = (torch.arange(size) + 0.5) / size
+    pixels = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), -1).unsqueeze(2)  # [size, size, 1, 2]
+    ways = ends - starts
+    along = (((pixels - starts) * ways).sum(-1) / ways.square().sum(-1).clamp(min=1e-12)).clamp(0, 1)
+    distance = (pixels - starts - along.unsqueeze(-1) * ways).norm(dim=-1).amin(-1)
+    return ((width / 2 - distance) * size + 0.5).clamp(0, 1)[None, None]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course.data.typefaces import SHARES, dealt, letters, load_typefaces
+from course.data.typefaces import SHARES, dealt, drawn, letters, load_typefaces
 
 
 def test_the_splits_share_no_letter_and_have_all():
@@ -42,3 +42,18 @@ def test_what_there_is_not_is_refused():
         load_typefaces("test", one="Comic")
     with pytest.raises(ValueError, match="size must be a whole number from 1 to 56, got 57"):
         load_typefaces("test", size=57)
+
+
+def test_a_stroke_has_its_length_and_width_and_turns_with_its_points():
+    across = drawn([[(0.2, 0.5), (0.8, 0.5)]], 50, width=0.1)[0, 0]
+    area = 0.6 * 0.1 + torch.pi * 0.05**2  # a rectangle with round ends
+    assert across.mean().item() == pytest.approx(area, rel=0.02)
+    torch.testing.assert_close(drawn([[(0.5, 0.2), (0.5, 0.8)]], 50, width=0.1)[0, 0], across.T)
+    both = drawn([[(0.2, 0.5), (0.8, 0.5)], [(0.5, 0.2), (0.5, 0.8)]], 50, width=0.1)[0, 0]
+    torch.testing.assert_close(both, torch.maximum(across, across.T))
+
+
+@pytest.mark.parametrize("strokes", [[], [[(0.5, 0.5)]], [[(0.5, 0.5), (0.5, 1.2)]]])
+def test_what_is_no_stroke_is_refused(strokes):
+    with pytest.raises(ValueError, match="strokes are lists of two or more points from 0 to 1"):
+        drawn(strokes)
