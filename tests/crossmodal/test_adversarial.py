@@ -44,7 +44,7 @@ def test_the_optimal_critic_is_the_minimum_and_its_loss_the_divergence(game):
     best = optimal_critic(p, q)
     scores = best if game == "least squares" else torch.logit(best, eps=1e-13)
     loss = value_of(scores, p, q, game)
-    closed = 1 - triangular(p, q) / 2 if game == "least squares" else math.log(4) - 2 * jensen_shannon(p, q)
+    closed = 0.5 - triangular(p, q) / 4 if game == "least squares" else math.log(4) - 2 * jensen_shannon(p, q)
     torch.testing.assert_close(loss, closed, atol=1e-9, rtol=0)
     for direction in torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=DOUBLE):
         assert value_of(scores + 0.1 * direction, p, q, game) > loss
