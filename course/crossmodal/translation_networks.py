@@ -17,7 +17,7 @@ SLOPE = 0.2  # of a critic's leaky ReLU below zero
 def small_normal(model: nn.Module, generator: torch.Generator | None) -> None:
     """Draw all weights from a normal distribution of standard deviation 0.02, as adversarial networks use to begin."""
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=0.02, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -78,8 +78,9 @@ class Translator(nn.Sequential):
                 *convolution(channels, width, 5),
                 *convolution(width, 2 * width, 3, stride=2),
                 *(Residual(2 * width) for _ in range(blocks)),
-                nn.Upsample(scale_factor=2),
-                *convolution(2 * width, width, 3),
+                nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+                nn.InstanceNorm2d(width, affine=True),
+                nn.ReLU(inplace=True),
                 nn.Conv2d(width, channels, 5, padding=2),
                 nn.Sigmoid(),
             )

@@ -55,7 +55,7 @@ class BlobsCycleGANConfig:
     @classmethod
     def quick(cls) -> "BlobsCycleGANConfig":
         """Three times forty networks: ten minutes on one thread."""
-        return cls(runs=40, points=1_000, steps=1_500, seeds=(0, 1, 2))
+        return cls(runs=40, points=1_000, steps=1_000, seeds=(0, 1, 2))
 
     @classmethod
     def full(cls) -> "BlobsCycleGANConfig":

@@ -16,6 +16,7 @@ from course.crossmodal.translation_test import distance_to_partner, partner_foun
 from course.data.typefaces import load_typefaces
 from course.reproduce.runner import saved_in
 from course.reproduce.translations import (
+    ALONE,
     CROP,
     CYCLEGAN,
     NO_CYCLE,
@@ -45,7 +46,7 @@ class GlyphsCycleGANConfig(TranslationConfig):
     @classmethod
     def quick(cls) -> "GlyphsCycleGANConfig":
         """Three seeds of narrow networks, trained for a minute each: twenty minutes on one thread."""
-        return cls(steps=800, width=16, critic_width=16, seeds=(0, 1, 2))
+        return cls(steps=1_200, width=16, critic_width=16, blocks=1, seeds=(0, 1, 2))
 
     @classmethod
     def full(cls) -> "GlyphsCycleGANConfig":
@@ -59,10 +60,11 @@ class GlyphsCycleGAN(Translations):
     name = "glyphs-cyclegan"
     presets = GlyphsCycleGANConfig
     settings = ("Sans to Serif Italic", "Serif Italic to Sans")
-    methods = (NOTHING, UNTRAINED, CROP, SLANT, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, PAIRED)
+    methods = (NOTHING, UNTRAINED, CROP, SLANT, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, PAIRED)
     units: ClassVar = {"distance": "%", "partner found": "%", "different": "%"}
     differences = (
-        (CYCLEGAN, NOTHING), (CYCLEGAN, SLANT), (CYCLEGAN, NO_CYCLE), (CYCLEGAN, NO_IDENTITY), (CYCLEGAN, PAIRED)
+        (CYCLEGAN, NOTHING), (CYCLEGAN, SLANT), (CYCLEGAN, NO_CYCLE), (CYCLEGAN, NO_IDENTITY),
+        (CYCLEGAN, ALONE), (CYCLEGAN, PAIRED),
     )  # fmt: skip
 
     def read(self) -> None:
@@ -72,18 +74,21 @@ class GlyphsCycleGAN(Translations):
         # as many pairs for the ceiling as there are pictures of each kind for the others
         self.paired = self.pairs["train"].select(torch.arange(len(self.x), device=self.device)).examples()
 
-    def map(self, method: str, there: bool, seed: int, trial: tuple[float, ...], folder: Path | None) -> Translate:
+    def map(
+        self, method: str, there: bool, seed: int, trial: tuple[float, ...], steps: int, folder: Path | None
+    ) -> Translate:
         """A slant, a translator trained with pairs, or a map as in all translations."""
         if method == SLANT:
             return lambda pictures: sheared(pictures, trial[0] if there else -trial[0])
         if method == PAIRED:
             x, y = self.paired if there else self.paired[::-1]
-            translator = Translator(width=self.config.width, generator=generator(seed)).to(self.device)
+            sizes = {"width": self.config.width, "blocks": self.config.blocks}
+            translator = Translator(**sizes, generator=generator(seed)).to(self.device)
             saved = saved_in(folder / f"{method} {there}") if folder else {}
             options = {"rate": trial[0], "batch_size": self.config.batch_size, "seed": seed}
-            train_paired(translator, x, y, steps=self.config.steps, **options, **saved)
+            train_paired(translator, x, y, steps=steps, **options, **saved)
             return translator.eval()
-        return super().map(method, there, seed, trial, folder)
+        return super().map(method, there, seed, trial, steps, folder)
 
     def judge(self, translate: Translate, there: bool, split: str, seed: int) -> dict[str, float]:
         """How far the maps of letters are from their partners, and how many find and are different."""

@@ -15,8 +15,10 @@ from course.reproduce.runner import Recipe, saved_in
 
 NOTHING, UNTRAINED, CROP = "no map", "untrained generator", "crop to the ink"
 TRANSPORT = "Gaussian optimal transport"
-CYCLEGAN, NO_CYCLE, NO_IDENTITY = "CycleGAN", "without cycle loss", "without identity loss"
+CYCLEGAN, NO_CYCLE, NO_IDENTITY = "CycleGAN", "CycleGAN without cycle loss", "CycleGAN without identity loss"
+ALONE = "adversarial loss alone"
 SELECTION_SEED = 100
+LONGER = 4  # times as many steps, in a setting that is called so
 SHOWN = 500  # pictures that are compared to count different ones
 Translate = Callable[[Tensor], Tensor]
 
@@ -26,8 +28,8 @@ class TranslationConfig:
     """How the networks are trained.
 
     Attributes:
-        steps: of a training.
-        width, critic_width, batch_size: of the networks, see :class:`course.crossmodal.cyclegan.CycleGANConfig`.
+        steps: of a training; half of them in a trial.
+        width, critic_width, blocks, batch_size: see :class:`course.crossmodal.cyclegan.CycleGANConfig`.
         rates, weights: learning rates, and weights of the cycle loss, that are tried.
         seeds: each has weights and batches of its own.
     """
@@ -35,7 +37,8 @@ class TranslationConfig:
     steps: int = 20_000
     width: int = 32
     critic_width: int = 32
-    batch_size: int = 32
+    blocks: int = 2
+    batch_size: int = 16
     rates: tuple[float, ...] = (3e-4, 6e-4, 1e-3, 2e-3)
     weights: tuple[float, ...] = (3.0, 10.0)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -44,7 +47,7 @@ class TranslationConfig:
         """What is tried for a method, always four: rate and weight of the cycle loss, a ridge, or a way to crop."""
         if method in (CYCLEGAN, NO_IDENTITY):
             return tuple((rate, weight) for rate in self.rates[1:3] for weight in self.weights)
-        if method == NO_CYCLE:
+        if method in (NO_CYCLE, ALONE):
             return tuple((rate, 0.0) for rate in self.rates)
         return {TRANSPORT: ((0.01,), (0.1,), (1.0,), (10.0,)), CROP: ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))}[
             method
@@ -78,10 +81,13 @@ class Translations(Recipe):
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """Judge one map in one direction on test pictures."""
-        there = setting == self.settings[0]
-        return self.judge(self.map(method, there, seed, self.chosen(method), folder.parent), there, "test", seed)
+        there, steps = setting != self.settings[1], self.config.steps * (LONGER if "longer" in setting else 1)
+        translate = self.map(method, there, seed, self.chosen(method), steps, folder.parent)
+        return self.judge(translate, there, "test", seed)
 
-    def map(self, method: str, there: bool, seed: int, trial: tuple[float, ...], folder: Path | None) -> Translate:
+    def map(
+        self, method: str, there: bool, seed: int, trial: tuple[float, ...], steps: int, folder: Path | None
+    ) -> Translate:
         """The map of a method in one direction."""
         if method == NOTHING:
             return lambda pictures: pictures
@@ -90,33 +96,33 @@ class Translations(Recipe):
         if method == TRANSPORT:
             kinds = (self.x, self.y) if there else (self.y, self.x)
             return linear_translation(*kinds, ridge=trial[0])
-        model = self.model(method, seed, trial, folder)
+        model = self.model(method, seed, trial, steps, folder)
         return model.there if there else model.back
 
     def chosen(self, method: str) -> tuple[float, ...]:
-        """The trial that is best in validation, the first of equally good ones."""
+        """The trial that is best in validation, the first of equally good ones; a trial has half of the steps."""
         if method in (NOTHING, UNTRAINED):
             return ()
+        seed, steps = SELECTION_SEED, self.config.steps // 2
 
         def both_ways(trial: tuple[float, ...]) -> float:
-            maps = {there: self.map(method, there, SELECTION_SEED, trial, None) for there in (True, False)}
-            return sum(
-                self.score(self.judge(each, there, "validation", SELECTION_SEED)) for there, each in maps.items()
-            )
+            maps = {there: self.map(method, there, seed, trial, steps, None) for there in (True, False)}
+            return sum(self.score(self.judge(each, there, "validation", seed)) for there, each in maps.items())
 
         return max(self.config.trials(method), key=both_ways)
 
-    def model(self, method: str, seed: int, trial: tuple[float, ...], folder: Path | None) -> CycleGAN:
+    def model(self, method: str, seed: int, trial: tuple[float, ...], steps: int, folder: Path | None) -> CycleGAN:
         """Networks of a method and a seed; untrained ones are those that the training begins with."""
         config, (rate, cycle) = self.config, trial or (1e-3, 10.0)
+        identity = 0.0 if method in (NO_IDENTITY, ALONE) else (cycle or 10.0) / 2
         made = CycleGANConfig.quick(
-            rate=rate, cycle=cycle, identity=0.0 if method == NO_IDENTITY else cycle / 2, batch_size=config.batch_size,
-            width=config.width, critic_width=config.critic_width, pool=max(50, config.batch_size),
+            rate=rate, cycle=cycle, identity=identity, batch_size=config.batch_size, width=config.width,
+            blocks=config.blocks, critic_width=config.critic_width, pool=max(50, config.batch_size),
         )  # fmt: skip
         model = CycleGAN.for_pictures(self.x.shape[1:], made, seed=seed).to(self.device)
         if method != UNTRAINED:
-            saved = saved_in(folder / method) if folder else {}
-            train_cyclegan(model, self.x, self.y, steps=config.steps, seed=seed, **saved)
+            saved = saved_in(folder / f"{method}, {steps} steps") if folder else {}
+            train_cyclegan(model, self.x, self.y, steps=steps, seed=seed, **saved)
         return model.eval()
 
     def variety(self, made: Tensor, real: Tensor) -> float:

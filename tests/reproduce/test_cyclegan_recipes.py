@@ -8,10 +8,11 @@ import torch
 
 from course.crossmodal.rearrangements import CORNERS, turned
 from course.reproduce import blobs_cyclegan, digits_cyclegan, glyphs_cyclegan, translations
-from course.reproduce.blobs_cyclegan import ALONE, CYCLE, IDENTITY, SETTINGS, BlobsCycleGAN
+from course.reproduce.blobs_cyclegan import CYCLE, IDENTITY, SETTINGS, BlobsCycleGAN
 from course.reproduce.digits_cyclegan import OWN, DigitsCycleGAN, DigitsCycleGANConfig
 from course.reproduce.glyphs_cyclegan import PAIRED, SLANT, GlyphsCycleGAN, GlyphsCycleGANConfig
 from course.reproduce.translations import (
+    ALONE,
     CROP,
     CYCLEGAN,
     NO_CYCLE,
@@ -46,7 +47,7 @@ def digits(monkeypatch):
 def test_every_row_that_is_chosen_has_four_different_trials(kind, preset):
     config = getattr(kind, preset)()
     own = (SLANT, PAIRED) if kind is GlyphsCycleGANConfig else ()
-    for method in (CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, *own):
+    for method in (CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, *own):
         trials = config.trials(method)
         assert len(trials) == len(set(trials)) == 4, method
 
@@ -59,22 +60,20 @@ def test_a_training_serves_both_directions_and_losses_are_left_out_as_the_rows_s
         seen.append((c.cycle, c.identity, c.rate, seed, steps, "checkpoint" in options))
 
     monkeypatch.setattr(translations, "train_cyclegan", train)
-    for method in (CYCLEGAN, NO_CYCLE, NO_IDENTITY):
+    for method in (CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE):
         for setting in letters.settings:
             letters.measure(0, setting, method, tmp_path / f"{setting} {method}")
-    assert len(seen) == 3 * 5  # four trials and one measurement, for both directions
-    full, alone, free = seen[:5], seen[5:10], seen[10:]
-    assert {each[:2] for each in full} <= {(3.0, 1.5), (10.0, 5.0)}
-    assert {each[:2] for each in alone} == {(0.0, 0.0)}
-    assert {each[1] for each in free} == {0.0}
-    assert {each[0] for each in free} <= {3.0, 10.0}
-    assert all(each[3:] == (SELECTION_SEED, 2, False) for rows in (full, alone, free) for each in rows[:4])
-    assert all(rows[4][3:] == (0, 2, True) for rows in (full, alone, free))
+    assert len(seen) == 4 * 5  # four trials and one measurement, for both directions
+    rows = [seen[start : start + 5] for start in range(0, 20, 5)]
+    wanted = [{(3.0, 1.5), (10.0, 5.0)}, {(0.0, 5.0)}, {(3.0, 0.0), (10.0, 0.0)}, {(0.0, 0.0)}]
+    assert all({each[:2] for each in row[:4]} == weights for row, weights in zip(rows, wanted, strict=True))
+    assert all(each[3:] == (SELECTION_SEED, 1, False) for row in rows for each in row[:4])
+    assert all(row[4][3:] == (0, 2, True) and row[4][:3] in [each[:3] for each in row[:4]] for row in rows)
 
 
 def test_the_best_in_validation_is_measured(letters, monkeypatch):
     monkeypatch.setattr(letters, "judge", lambda translate, there, split, seed: {"distance": translate(there)})
-    monkeypatch.setattr(letters, "map", lambda method, there, seed, trial, folder: lambda there: abs(trial[0] - 0.3))
+    monkeypatch.setattr(letters, "map", lambda method, there, seed, trial, *_: lambda there: abs(trial[0] - 0.3))
     assert letters.chosen(SLANT) == (0.3,)
 
 
@@ -86,6 +85,14 @@ def test_letters_are_unpaired_and_the_paired_row_has_as_many(letters):
     assert shown_x.isdisjoint(shown_y)
     assert len(shown_x | shown_y) == 20
     assert torch.equal(letters.paired[0], x[:10])
+
+
+def test_longer_is_four_times_as_long_with_what_was_chosen_before(digits, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(translations, "train_cyclegan", lambda *_, steps, **__: seen.append(steps))
+    for setting in digits.settings:
+        digits.measure(0, setting, CYCLEGAN, tmp_path / setting)
+    assert seen == [1, 1, 1, 1, 2, 8]
 
 
 def test_a_map_to_the_partner_itself_is_perfect_and_no_map_is_not(letters, tmp_path):
@@ -118,8 +125,8 @@ def test_a_judge_has_seen_the_target_only(digits, monkeypatch, tmp_path):
 def test_untrained_networks_are_those_that_the_training_begins_with(digits, monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(translations, "train_cyclegan", lambda model, *_, **__: started.append(model.state_dict()))
-    digits.model(CYCLEGAN, 1, (1e-3, 10.0), None)
-    untrained = digits.model(UNTRAINED, 1, (), None).state_dict()
+    digits.model(CYCLEGAN, 1, (1e-3, 10.0), 2, None)
+    untrained = digits.model(UNTRAINED, 1, (), 2, None).state_dict()
     assert all(torch.equal(untrained[name], value) for name, value in started[0].items())
 
 
@@ -153,6 +160,6 @@ def test_the_rows_of_the_square_differ_in_their_weights_alone(monkeypatch, tmp_p
 
 def test_slants_there_and_back_are_opposite(letters):
     x = letters.x[:4]
-    there, back = (letters.map(SLANT, way, 0, (0.3,), None) for way in (True, False))
+    there, back = (letters.map(SLANT, way, 0, (0.3,), 1, None) for way in (True, False))
     torch.testing.assert_close(there(x.flip(-1)), back(x).flip(-1))
     assert glyphs_cyclegan.SLANT == "slanted by hand"
