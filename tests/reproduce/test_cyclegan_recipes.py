@@ -19,6 +19,7 @@ from course.reproduce.translations import (
     NO_IDENTITY,
     NOTHING,
     SELECTION_SEED,
+    SMALL_CROP,
     TRANSPORT,
     UNTRAINED,
 )
@@ -47,7 +48,7 @@ def digits(monkeypatch):
 def test_every_row_that_is_chosen_has_four_different_trials(kind, preset):
     config = getattr(kind, preset)()
     own = (SLANT, PAIRED) if kind is GlyphsCycleGANConfig else ()
-    for method in (CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, *own):
+    for method in (CROP, SMALL_CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, *own):
         trials = config.trials(method)
         assert len(trials) == len(set(trials)) == 4, method
 
@@ -65,7 +66,8 @@ def test_a_training_serves_both_directions_and_losses_are_left_out_as_the_rows_s
             letters.measure(0, setting, method, tmp_path / f"{setting} {method}")
     assert len(seen) == 4 * 5  # four trials and one measurement, for both directions
     rows = [seen[start : start + 5] for start in range(0, 20, 5)]
-    wanted = [{(3.0, 1.5), (10.0, 5.0)}, {(0.0, 5.0)}, {(3.0, 0.0), (10.0, 0.0)}, {(0.0, 0.0)}]
+    with_cycle = (1.0, 3.0, 10.0)
+    wanted = [{(w, w / 2) for w in with_cycle}, {(0.0, 1.5)}, {(w, 0.0) for w in with_cycle}, {(0.0, 0.0)}]
     assert all({each[:2] for each in row[:4]} == weights for row, weights in zip(rows, wanted, strict=True))
     assert all(each[3:] == (SELECTION_SEED, 1, False) for row in rows for each in row[:4])
     assert all(row[4][3:] == (0, 2, True) and row[4][:3] in [each[:3] for each in row[:4]] for row in rows)
@@ -74,7 +76,7 @@ def test_a_training_serves_both_directions_and_losses_are_left_out_as_the_rows_s
 def test_the_best_in_validation_is_measured(letters, monkeypatch):
     monkeypatch.setattr(letters, "judge", lambda translate, there, split, seed: {"distance": translate(there)})
     monkeypatch.setattr(letters, "map", lambda method, there, seed, trial, *_: lambda there: abs(trial[0] - 0.3))
-    assert letters.chosen(SLANT) == (0.3,)
+    assert letters.chosen(SLANT, True) == (0.3,)
 
 
 def test_letters_are_unpaired_and_the_paired_row_has_as_many(letters):
@@ -92,7 +94,7 @@ def test_longer_is_four_times_as_long_with_what_was_chosen_before(digits, monkey
     monkeypatch.setattr(translations, "train_cyclegan", lambda *_, steps, **__: seen.append(steps))
     for setting in digits.settings:
         digits.measure(0, setting, CYCLEGAN, tmp_path / setting)
-    assert seen == [1, 1, 1, 1, 2, 8]
+    assert seen == [1, 1, 1, 1, 2, 8]  # trials, both directions, longer
 
 
 def test_a_map_to_the_partner_itself_is_perfect_and_no_map_is_not(letters, tmp_path):
