@@ -95,6 +95,7 @@ def cropped(pictures: Tensor, size: int, *, keep_shape: bool = True, margin: int
     if pictures.dim() != 4 or pictures.shape[1] != 1:
         raise ValueError(f"pictures must be [n, 1, h, w], got {list(pictures.shape)}")
     boxes = [edges(pictures.amax(side).squeeze(1) > INK) for side in (2, 3)]  # across, down: [n] each, from -1 to 1
+    boxes = [(low.to(pictures), high.to(pictures)) for low, high in boxes]
     middles = [(low + high) / 2 for low, high in boxes]
     halves = [(high - low) / 2 for low, high in boxes]
     if keep_shape:
