@@ -24,7 +24,9 @@ def require_game(game: str) -> None:
 
 
 def critic_loss(real: Tensor, fake: Tensor, game: str) -> Tensor:
-    r"""What a critic minimises, from its scores s of real and of made examples: :eq:`cyclegan-value`, :eq:`cyclegan-least-squares`.
+    r"""What a critic minimises, from its scores s of real and of made examples.
+
+    This is minus :eq:`cyclegan-value`, or :eq:`cyclegan-least-squares`, or minus the difference of means.
 
     With :math:`D = 1 / (1 + e^{-s})` the two logarithmic games have
     :math:`-\mathbb E \ln D(y) - \mathbb E \ln(1 - D(\hat y))`; least squares has
