@@ -41,6 +41,10 @@ class CycleGANConfig:
         batch_size: examples of each kind in a step.
         width, blocks: of the translators (for pictures).
         critic_width, halvings: of the critics of patches (for pictures).
+
+    Example:
+        >>> CycleGANConfig.quick(cycle=3.0).cycle, CycleGANConfig.full().cycle
+        (3.0, 10.0)
     """
 
     cycle: float = 10.0
