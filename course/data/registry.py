@@ -160,6 +160,12 @@ REGISTRY = {
             ),
         ),
         Entry(
+            name="usps", kind="real", splits=SPLITS, loader="course.data.usps:load_usps",
+            title="9,298 handwritten digits from envelopes, each filling its square of 16 × 16 pixels",
+            licence="none stated; made available by AT&T Research", citation="Le Cun et al. (1990)",
+            source="zip.train.gz and zip.test.gz of https://hastie.su.domains/ElemStatLearn/data.html",
+        ),
+        Entry(
             name="nltk_corpora", kind="real", loader="course.data.corpora:load_nltk",
             title="English texts, film reviews and speeches: four corpora that NLTK gives out",
             licence="stated by NLTK: brown non-commercial purposes, movie_reviews CC BY 4.0, speeches public domain",

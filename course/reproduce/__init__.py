@@ -107,6 +107,21 @@ RECIPES = {
         (),
         "prototypical networks trained with tasks of 5, 20 and 60 ways at equal images, on scripts never seen",
     ),
+    "blobs-cyclegan": Listed(
+        "course.reproduce.blobs_cyclegan:BlobsCycleGAN",
+        (),
+        "which symmetry of a square networks find that are trained without pairs, one loss at a time",
+    ),
+    "glyphs-cyclegan": Listed(
+        "course.reproduce.glyphs_cyclegan:GlyphsCycleGAN",
+        (),
+        "letters of an upright typeface to an italic one without pairs, beside simple maps and a paired ceiling",
+    ),
+    "digits-cyclegan": Listed(
+        "course.reproduce.digits_cyclegan:DigitsCycleGAN",
+        ("mnist", "usps"),
+        "MNIST's digits for a classifier of USPS's, and the other way: CycleGAN, its parts, a crop, linear transport",
+    ),
     "word2vec-bilingual": Listed(
         "course.reproduce.word2vec_bilingual:Word2VecBilingual",
         ("multi30k", "xling_eval"),

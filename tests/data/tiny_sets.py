@@ -53,6 +53,24 @@ def mnist() -> Tiny:
     return Tiny(files, {"COUNTS": DIGITS})
 
 
+@cache
+def usps_digits() -> dict[str, np.ndarray]:
+    """Part to its rows: the label, then 256 numbers from -1 to 1 with three decimals."""
+    random = np.random.default_rng(1)
+    pixels = {part: random.integers(-1000, 1001, (count, 256)) / 1000 for part, count in DIGITS.items()}
+    parts = {"train": pixels["train"], "test": pixels["t10k"]}
+    return {part: np.column_stack([np.arange(len(rows)) % 10, rows]) for part, rows in parts.items()}
+
+
+def usps() -> Tiny:
+    lines = {
+        part: "\n".join(" ".join(f"{number:.4f}" for number in row) + " " for row in rows)
+        for part, rows in usps_digits().items()
+    }
+    files = {f"zip.{part}.gz": gzip.compress(text.encode(), mtime=0) for part, text in lines.items()}
+    return Tiny(files, {"COUNTS": {part: len(rows) for part, rows in usps_digits().items()}})
+
+
 def png(ink: np.ndarray) -> bytes:
     """A drawing as Omniglot stores it: one bit a pixel, black where there is ink."""
     stream = io.BytesIO()
@@ -224,5 +242,5 @@ def ravdess() -> Tiny:
     return Tiny({"ravdess.zip": archive({name: wav(16_000, i) for i, name in enumerate(names)})}, {"ACTORS": 1})
 
 
-SETS = (mnist, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, fsdd, ravdess)
+SETS = (mnist, usps, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, fsdd, ravdess)
 TINY = {make.__name__: cache(make) for make in SETS}

@@ -18,14 +18,25 @@ from accelerate import debug_launcher
 
 from course import data
 from course.crossmodal.frozen_pairs import METHODS
-from course.data import Emoji, LabelledSet, Sounds, Texts
+from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
-from course.reproduce import emoji_contrastive, glyphs_transfer, glyphs_vit, recipe_class, runner, wavenet_bits
+from course.reproduce import (
+    emoji_contrastive,
+    glyphs_cyclegan,
+    glyphs_transfer,
+    glyphs_vit,
+    recipe_class,
+    runner,
+    wavenet_bits,
+)
+from course.reproduce.blobs_cyclegan import BlobsCycleGANConfig
 from course.reproduce.digits_contrastive import DigitsContrastiveConfig
+from course.reproduce.digits_cyclegan import DigitsCycleGANConfig
 from course.reproduce.digits_fusion import FusionConfig
 from course.reproduce.emoji_contrastive import EmojiContrastiveConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
+from course.reproduce.glyphs_cyclegan import GlyphsCycleGANConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
@@ -75,6 +86,10 @@ WAYS = {"filters": 2, "steps": 2, "validation_tasks": 10, "tasks": 20}
 PROTOTYPICAL = replace(GlyphsPrototypicalConfig.quick(), seeds=(0, 1), **WAYS)
 FEWEST = {"images": 80, "drawings": 1_000, "classes": (10, 100, 12), "tasks": 10, "many_tasks": 10, "queries": 2}
 TRANSFER = replace(GlyphsTransferConfig.quick(), filters=2, seeds=(0, 1), **FEWEST)
+BLOBS = replace(BlobsCycleGANConfig.quick(), runs=3, points=40, steps=3, batch_size=8, hidden=4, seeds=(0, 1))
+TRANSLATION = {"steps": 2, "width": 2, "critic_width": 2, "batch_size": 8, "seeds": (0, 1)}
+FRAMED = replace(DigitsCycleGANConfig.quick(), judge_steps=2, filters=2, validation=20, **TRANSLATION)
+TYPEFACES = replace(GlyphsCycleGANConfig.quick(), **TRANSLATION)
 WORDSIM = replace(Word2VecWordSimConfig.quick(), dimension=8, epochs=8, seeds=(0, 1))
 FSDD = replace(FsddMfccConfig.quick(), takes=12, segments=2, penalties=(0.3, 3.0), episodes=20)
 VOICES = {
@@ -103,6 +118,8 @@ def load(
         return tiny_names(size)
     if name == "prose":
         return tiny_prose(split)
+    if name == "usps" or (name == "mnist" and validation == FRAMED.validation):
+        return tiny_framed(name, split)
     if name == "mnist":
         return tiny_digits(split) if validation else tiny_mnist(split)
     if name == "fsdd":
@@ -231,6 +248,27 @@ def tiny_mnist(split: str) -> LabelledSet:
     return LabelledSet(pixels, (hidden[:, 0] > 0).long(), ("-", "+"), ("-", "+"), "tiny mnist", full=255)
 
 
+def tiny_framed(name: str, split: str) -> LabelledSet:
+    """Ten blocks of noise, seen in a noisy frame: those of one set are larger than those of the other."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = torch.rand(10, 1, 1, SIZE, SIZE, generator=generator).repeat(1, 3, 1, 1, 1)
+    generator.manual_seed(len(name + split))
+    noisy = 127 * (shapes + torch.rand(10, 3, 1, SIZE, SIZE, generator=generator))
+    if name == "mnist":
+        noisy = torch.nn.functional.pad(noisy, (6, 6, 6, 6))
+    names = tuple("0123456789")
+    labels = torch.arange(10).repeat_interleave(3)
+    return LabelledSet(noisy.flatten(0, 1).to(torch.uint8), labels, names, names, f"tiny {name}", full=255)
+
+
+def tiny_typefaces(split: str) -> Pairs:
+    """Twenty blocks of noise; the partner of each is the block turned over, with less ink."""
+    generator = torch.Generator().manual_seed(len(split))
+    x = torch.rand(20, 1, SIZE, SIZE, generator=generator)
+    x, y = (255 * each for each in (x, 0.7 * x.flip(-1)))
+    return Pairs(x.to(torch.uint8), y.to(torch.uint8), f"tiny typefaces ({split})", x_full=255, y_full=255)
+
+
 def tiny_fsdd() -> Sounds:
     """Six speakers say five digits thirteen times: a digit is a tone, a speaker a loudness and a background."""
     rate, samples, generator = 8000, 1200, torch.Generator().manual_seed(0)
@@ -279,6 +317,10 @@ def install(patch=setattr) -> None:
     patch(glyphs_vit.GlyphsViT, "only", {"2 of a class, longer": (glyphs_vit.CNN, glyphs_vit.VIT)})
     patch(EmojiViTConfig, "quick", lambda: EMOJI_VIT)
     patch(GlyphsPrototypicalConfig, "quick", lambda: PROTOTYPICAL)
+    patch(BlobsCycleGANConfig, "quick", lambda: BLOBS)
+    patch(DigitsCycleGANConfig, "quick", lambda: FRAMED)
+    patch(GlyphsCycleGANConfig, "quick", lambda: TYPEFACES)
+    patch(glyphs_cyclegan, "load_typefaces", tiny_typefaces)
     patch(Word2VecWordSimConfig, "quick", lambda: WORDSIM)
     patch(WaveNetConfig, "quick", lambda: WAVENET)
     patch(wavenet_bits, "SAID", 900)  # samples
