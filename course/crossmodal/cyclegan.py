@@ -34,7 +34,7 @@ class CycleGANConfig:
 
     Attributes:
         cycle, identity: the weights of the two losses beside the adversarial one; 0 leaves a loss out.
-        game: one of :data:`course.crossmodal.adversarial.GAMES`.
+        game: a name in ``course.crossmodal.adversarial.GAMES``.
         penalty: weight of the gradient penalty, which Wasserstein's game needs.
         pool: old fakes that are kept for each critic; 0 keeps none.
         rate: of Adam, constant for half of the steps, then falling to 0 along a line.
