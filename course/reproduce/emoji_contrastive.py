@@ -7,6 +7,7 @@ training pairs. The splits are drawn anew for each seed among the emoji that hav
 that the interval over splits is not one over independent sets.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +32,8 @@ from course.representation.imagenet import load_imagenet
 from course.representation.sentences import SentenceEncoder
 from course.reproduce.runner import Recipe
 
-E5 = "intfloat/multilingual-e5-small"
+E5, MINILM = "intfloat/multilingual-e5-small", "sentence-transformers/all-MiniLM-L6-v2"
+BY_E5, BY_MINILM = "texts by multilingual-e5-small", "texts by MiniLM"
 RIDGE, ALIGNED, CONTRAST, LOCKED, SIGMOID = METHODS
 BEGUN, SHUFFLED = "contrastive heads as they begin", "contrastive heads, shuffled pairs"
 BLIND, DEAF = "contrastive heads, untrained picture encoder", "contrastive heads, untrained text encoder"
@@ -82,9 +84,9 @@ def picture_vectors(x: Tensor, pretrained: bool = True) -> Tensor:
     )
 
 
-def text_vectors(texts: Sequence[str], device: torch.device, pretrained: bool = True) -> Tensor:
-    """Texts to multilingual-e5-small's vectors ``[n, 384]``."""
-    encoder = SentenceEncoder.pretrained(E5, prefix="query: ", longest=64)
+def text_vectors(texts: Sequence[str], device: torch.device, name: str = E5, *, pretrained: bool = True) -> Tensor:
+    """Texts to the vectors ``[n, 384]`` of multilingual-e5-small, or of another encoder."""
+    encoder = SentenceEncoder.pretrained(name, prefix="query: " if name == E5 else "", longest=64)
     if not pretrained:
         encoder.model = Bert(encoder.model.config, generator=runtime.generator(0))
     encoder.model.to(device)
@@ -93,8 +95,6 @@ def text_vectors(texts: Sequence[str], device: torch.device, pretrained: bool = 
 
 def trigrams(texts: Sequence[str], buckets: int = 2048) -> Tensor:
     """How often each group of three letters occurs in a text, hashed to ``buckets`` numbers, ``[n, buckets]``."""
-    import zlib
-
     counts = torch.zeros(len(texts), buckets)
     for row, text in zip(counts, texts, strict=True):
         whole = f"  {text.lower()}  "
@@ -118,6 +118,7 @@ class EmojiContrastive(Recipe):
         (CONTRAST, SCRATCH),
     )
     units: ClassVar = dict.fromkeys((MANY, TWENTY, TRAINED, OTHERS, BARE, PROMPTED), "%")
+    encoders: ClassVar[dict[str, str]] = {}  # of the English texts, in the settings that do not take the first
 
     def load(self) -> None:
         """The emoji, and which of them look like another."""
@@ -155,7 +156,9 @@ class EmojiContrastive(Recipe):
             found = {"pictures": picture_vectors(pictures), "untrained pictures": picture_vectors(pictures, False)}
             for language, texts in self.texts().items():
                 found[language] = text_vectors(texts, self.device)
-            found["untrained texts"] = text_vectors(self.texts()["en"], self.device, False)
+            for setting, encoder in self.encoders.items():
+                found[setting] = text_vectors(self.texts()["en"], self.device, encoder)
+            found["untrained texts"] = text_vectors(self.texts()["en"], self.device, pretrained=False)
             groups = [template.replace("{}", name) for template in PROMPTS for name in self.groups()]
             found["groups"] = text_vectors(groups, self.device)
             write_whole(path, save({name: each.cpu().contiguous() for name, each in found.items()}))
@@ -167,7 +170,8 @@ class EmojiContrastive(Recipe):
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """What is found of the test emoji of a split."""
-        rows, (pictures, texts), maps = self.split(seed), self.sides(method, folder), self.maps(seed, method, folder)
+        rows, (pictures, texts) = self.split(seed), self.sides(setting, method, folder)
+        maps = self.maps(seed, method, pictures, texts)
         test, seen = rows["test"], rows["train"][torch.randperm(len(rows["train"]), generator=runtime.generator(seed))]
         seen = seen[: len(test)]
         zx, zy = maps[0](pictures[test]), maps[1](texts[test])
@@ -185,22 +189,23 @@ class EmojiContrastive(Recipe):
             PROMPTED: self.zero_shot(method, maps, zx, test, folder, PROMPTS),
         }
 
-    def sides(self, method: str, folder: Path) -> tuple[Tensor, Tensor]:
+    def sides(self, setting: str, method: str, folder: Path) -> tuple[Tensor, Tensor]:
         """What a method is given of pictures and English texts."""
         if method == SCRATCH:
             return self.small_pictures(), trigrams(self.texts()["en"]).to(self.device)
         known = self.vectors(folder.parent)
-        return known["untrained pictures" if method == BLIND else "pictures"], known[
-            "untrained texts" if method == DEAF else "en"
-        ]
+        english = setting if setting in self.encoders else "en"
+        return (
+            known["untrained pictures" if method == BLIND else "pictures"],
+            known["untrained texts" if method == DEAF else english],
+        )
 
     def small_pictures(self) -> Tensor:
         """The pictures at the size that the towers from scratch see."""
         return nn.functional.interpolate(self.emoji.examples(), self.config.small, mode="area")
 
-    def maps(self, seed: int, method: str, folder: Path) -> Maps:
-        """The maps of the best trial in validation."""
-        x, y = self.sides(method, folder)
+    def maps(self, seed: int, method: str, x: Tensor, y: Tensor) -> Maps:
+        """The maps of the best trial in validation, from all pictures and all texts."""
         rows = self.split(seed)
         train, validation = ((x[rows[part]], y[rows[part]]) for part in ("train", "validation"))
         if method == BEGUN:
@@ -255,9 +260,12 @@ class EmojiContrastive(Recipe):
 
 
 class NotoContrastive(EmojiContrastive):
-    """The same with Google's pictures, and with names *and* keywords: how far do richer texts go?"""
+    """The same with Google's pictures, and with names *and* keywords: how far do richer texts and another reader go?"""
 
     name = "noto-contrastive"
+    settings = (BY_E5, BY_MINILM)
+    encoders: ClassVar = {BY_MINILM: MINILM}
+    only: ClassVar = {BY_MINILM: (RIDGE, ALIGNED, CONTRAST, LOCKED)}
     methods: tuple[str, ...] = (BEGUN, SHUFFLED, RIDGE, ALIGNED, CONTRAST, LOCKED)
     differences = ((CONTRAST, RIDGE), (CONTRAST, ALIGNED), (LOCKED, CONTRAST), (LOCKED, ALIGNED))
     units: ClassVar = dict.fromkeys((MANY, TWENTY, TRAINED), "%")

@@ -24,6 +24,8 @@ from course.reproduce.emoji_contrastive import (
     ALIGNED,
     BEGUN,
     BLIND,
+    BY_E5,
+    BY_MINILM,
     CONTRAST,
     DEAF,
     MANY,
@@ -34,6 +36,7 @@ from course.reproduce.emoji_contrastive import (
     TRAINED,
     TWENTY,
     EmojiContrastive,
+    NotoContrastive,
     trigrams,
 )
 from course.reproduce.mnist_halves_contrastive import CONTRAST as NETWORKS
@@ -88,11 +91,18 @@ def test_frozen_vectors_are_computed_once_for_all_seeds(emoji, monkeypatch, tmp_
 
 def test_controls_of_the_encoders_see_untrained_vectors_on_one_side_only(emoji, tmp_path):
     folder = tmp_path / "seed-0" / "any"
-    (x, y), blind, deaf = (emoji.sides(method, folder) for method in (CONTRAST, BLIND, DEAF))
+    (x, y), blind, deaf = (emoji.sides("", method, folder) for method in (CONTRAST, BLIND, DEAF))
     assert torch.equal(blind[1], y)
     assert torch.equal(deaf[0], x)
     assert not torch.allclose(blind[0], x)
     assert not torch.allclose(deaf[1], y)
+
+
+def test_a_setting_of_noto_changes_the_reader_of_texts_alone(monkeypatch, tmp_path):
+    noto, folder = made(NotoContrastive, tiny_recipes.EMOJI_CONTRASTIVE, monkeypatch), tmp_path / "seed-0" / "any"
+    (x, y), (same, other) = (noto.sides(setting, CONTRAST, folder) for setting in (BY_E5, BY_MINILM))
+    assert torch.equal(same, x)
+    assert not torch.allclose(other, y)
 
 
 def test_every_fitted_method_has_eight_trials_and_the_towers_from_scratch_say_how_many():
@@ -101,7 +111,7 @@ def test_every_fitted_method_has_eight_trials_and_the_towers_from_scratch_say_ho
 
 
 def test_towers_from_scratch_see_small_pictures_and_letters(emoji, tmp_path):
-    x, y = emoji.sides(SCRATCH, tmp_path)
+    x, y = emoji.sides("", SCRATCH, tmp_path)
     assert x.shape == (40, 3, 16, 16)
     torch.testing.assert_close(y, trigrams(emoji.emoji.names["en"]))
     found = emoji.measure(0, "", SCRATCH, tmp_path / "seed-0" / "scratch")

@@ -156,11 +156,11 @@ def tiny_names(size: int) -> Emoji:
     )  # fmt: skip
 
 
-def named_vectors(texts, device, pretrained: bool = True) -> torch.Tensor:
+def named_vectors(texts, device, name: str = "", *, pretrained: bool = True) -> torch.Tensor:
     """In place of a language model: the three numbers of a name."""
     numbers = [[float(word) for word in re.findall(r"\d+", text)[:3]] or [0.0] for text in texts]
     rows = torch.tensor([[*row, 1.0, 1.0, 1.0][:3] for row in numbers], device=device)
-    return rows @ torch.randn(3, 12, generator=torch.Generator().manual_seed(int(pretrained)))
+    return rows @ torch.randn(3, 12, generator=torch.Generator().manual_seed(int(pretrained) + 2 * len(name)))
 
 
 def seen_vectors(x: torch.Tensor, pretrained: bool = True) -> torch.Tensor:
