@@ -41,7 +41,7 @@ class DualEncoder(nn.Module):
         bias: ``None`` for the softmax loss; a number makes the loss SigLIP's, and is where its bias begins.
 
     Raises:
-        ValueError: if the temperature is not from 1 / 100, the least that is learned, upwards.
+        ValueError: if the temperature is not positive and finite, or a learned one is below 1 / 100.
 
     Example:
         >>> model = DualEncoder(nn.Linear(8, 3), nn.Linear(5, 3))

@@ -19,6 +19,7 @@ from course.reproduce.translations import (
     ALONE,
     CROP,
     CYCLEGAN,
+    DARKER,
     NO_CYCLE,
     NO_IDENTITY,
     NOTHING,
@@ -64,14 +65,15 @@ class DigitsCycleGAN(Translations):
 
     name = "digits-cyclegan"
     presets = DigitsCycleGANConfig
-    settings = ("MNIST to USPS", "USPS to MNIST", "MNIST to USPS, longer")
-    only: ClassVar = {"MNIST to USPS, longer": (NOTHING, CROP, SMALL_CROP, CYCLEGAN)}
-    methods = (NOTHING, UNTRAINED, CROP, SMALL_CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, OWN)
+    settings = ("MNIST to USPS", "USPS to MNIST", "MNIST to USPS, longer", "USPS to MNIST, longer")
+    only: ClassVar = dict.fromkeys(settings[2:], (NOTHING, CROP, SMALL_CROP, DARKER, CYCLEGAN))
+    methods = (NOTHING, UNTRAINED, CROP, SMALL_CROP, DARKER, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, OWN)
     units: ClassVar = {"accuracy": "%", "different": "%"}
     differences = (
         (CYCLEGAN, NOTHING),
         (CYCLEGAN, CROP),
         (CYCLEGAN, SMALL_CROP),
+        (CYCLEGAN, DARKER),
         (CYCLEGAN, NO_CYCLE),
         (CYCLEGAN, NO_IDENTITY),
         (CYCLEGAN, ALONE),

@@ -16,9 +16,11 @@ from course.reproduce.runner import Recipe, saved_in
 
 NOTHING, UNTRAINED, CROP = "no map", "untrained generator", "crop to the ink"
 SMALL_CROP = "crop to the ink, after the picture was made smaller"
+DARKER = "crop after the picture was made smaller, and more ink"
 TRANSPORT = "Gaussian optimal transport"
 CYCLEGAN, NO_CYCLE, NO_IDENTITY = "CycleGAN", "CycleGAN without cycle loss", "CycleGAN without identity loss"
 ALONE = "adversarial loss alone"
+SIMPLE_TRIALS = {TRANSPORT: (0.01, 0.1, 1.0, 10.0), DARKER: (1.0, 1.5, 2.0, 3.0)}  # ridges; factors of the ink
 SELECTION_SEED = 100
 LONGER = 4  # times as many steps, in a setting that is called so
 SHOWN = 500  # pictures that are compared to count different ones
@@ -47,12 +49,12 @@ class TranslationConfig:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     def trials(self, method: str) -> tuple[tuple[float, ...], ...]:
-        """What is tried for a method, always four: a rate and a weight of the cycle loss, a ridge, or a margin."""
+        """What is tried for a method, always four: a rate and a weight of the cycle loss, or one number."""
         if method in (CYCLEGAN, NO_IDENTITY):
             return self.trials_with_cycle
         if method in (NO_CYCLE, ALONE):
             return tuple((rate, 0.0) for rate in self.rates)
-        return tuple((each,) for each in {TRANSPORT: (0.01, 0.1, 1.0, 10.0)}.get(method, (0, 1, 2, 3)))
+        return tuple((each,) for each in SIMPLE_TRIALS.get(method, (0, 1, 2, 3)))
 
 
 class Translations(Recipe):
@@ -83,7 +85,8 @@ class Translations(Recipe):
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float]:
         """Judge one map in one direction on test pictures."""
-        there, steps = setting != self.settings[1], self.config.steps * (LONGER if "longer" in setting else 1)
+        there = not setting.startswith(self.settings[1])
+        steps = self.config.steps * (LONGER if "longer" in setting else 1)
         translate = self.map(method, there, seed, self.chosen(method, there), steps, folder.parent)
         return self.judge(translate, there, "test", seed)
 
@@ -97,6 +100,8 @@ class Translations(Recipe):
             return lambda pictures: cropped(pictures, self.side, margin=trial[0])
         if method == SMALL_CROP:
             return lambda pictures: cropped(self.small(pictures), self.side, margin=trial[0])
+        if method == DARKER:
+            return lambda pictures: (trial[0] * cropped(self.small(pictures), self.side)).clamp(0, 1)
         if method == TRANSPORT:
             moved = linear_translation(*((self.x, self.y) if there else (self.y, self.x)), ridge=trial[0])
             return lambda pictures: moved(self.small(pictures))

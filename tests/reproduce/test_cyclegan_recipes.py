@@ -15,6 +15,7 @@ from course.reproduce.translations import (
     ALONE,
     CROP,
     CYCLEGAN,
+    DARKER,
     NO_CYCLE,
     NO_IDENTITY,
     NOTHING,
@@ -48,7 +49,7 @@ def digits(monkeypatch):
 def test_every_row_that_is_chosen_has_four_different_trials(kind, preset):
     config = getattr(kind, preset)()
     own = (SLANT, PAIRED) if kind is GlyphsCycleGANConfig else ()
-    for method in (CROP, SMALL_CROP, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, *own):
+    for method in (CROP, SMALL_CROP, DARKER, TRANSPORT, CYCLEGAN, NO_CYCLE, NO_IDENTITY, ALONE, *own):
         trials = config.trials(method)
         assert len(trials) == len(set(trials)) == 4, method
 

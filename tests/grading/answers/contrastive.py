@@ -1,5 +1,7 @@
 """Answers to the exercises on contrastive learning: mistakes, which must earn nothing, and other right ways."""
 
+FOUND = "expit(scores[~own] + middle).sum() < expit(-scores[own] - middle).sum():"  # of best_bias
+
 WRONG = {
     "recall_at": {
         "ties for the query": {"scores >= best[:, None]": "scores > best[:, None]"},
@@ -14,18 +16,19 @@ WRONG = {
         "the share of right candidates": {"float((before < k).mean())": "float(np.minimum(own.sum(1), k).mean() / k)"},
     },
     "best_bias": {
+        "the sum of all must be N": {FOUND: "expit(scores + middle).sum() < n:"},
         "as for equal scores": {
             "    return float((low + high) / 2)": "    return float(-np.log(n - 1) - scores.mean())"
         },
-        "the number of cells": {".sum() < n:": ".sum() < n * n / 2:"},
-        "one yes in the batch": {".sum() < n:": ".sum() < 1:"},
+        "the number of cells": {FOUND: "expit(scores + middle).sum() < n * n / 2:"},
+        "one yes in the batch": {FOUND: "expit(scores + middle).sum() < 1:"},
         "the sign": {"return float((low": "return -float((low"},
         "too few steps": {"range(200)": "range(12)"},
         "a fixed range": {
             "low, high = -np.log(n - 1) - scores.max() - 1, -np.log(n - 1) - scores.min() + 1": "low, high = -50, 50"
         },
-        "the diagonal only": {"expit(scores + middle).sum() < n": "expit(np.diag(scores) + middle).sum() < n / 2"},
-        "a naive sigmoid": {"expit(scores + middle)": "(np.exp(scores + middle) / (1 + np.exp(scores + middle)))"},
+        "the diagonal only": {FOUND: "expit(np.diag(scores) + middle).sum() < n / 2:"},
+        "what lacks to 1, rounded": {"expit(-scores[own] - middle)": "(1 - expit(scores[own] + middle))"},
         "SigLIP's start": {"    return float((low + high) / 2)": "    return -10.0"},
     },
     "sphere_gradient": {
@@ -110,18 +113,23 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 def best_bias(scores):
-    n = len(scores)
-    ends = sorted(-np.log(n - 1) - s for s in (scores.max() + 1, scores.min() - 1))
-    return brentq(lambda b: expit(scores + b).sum() - n, *ends, xtol=1e-10, rtol=1e-14)
+    own = np.diag(np.ones(len(scores))) > 0
+    ends = sorted(-np.log(len(scores) - 1) - s for s in (scores.max() + 1, scores.min() - 1))
+
+    def excess(b):
+        return expit(scores[~own] + b).sum() - expit(-scores[own] - b).sum()
+
+    return brentq(excess, *ends, xtol=1e-10, rtol=1e-14)
 """,
         "bisection in torch": """
 def best_bias(scores):
     s = torch.from_numpy(scores.copy())
     n = len(s)
+    sign = 1 - 2 * torch.eye(n, dtype=s.dtype)
     low, high = -s.max() - np.log(n) - 40, -s.min() + 40
     for _ in range(300):
         b = (low + high) / 2
-        low, high = (b, high) if torch.sigmoid(s + b).sum() < n else (low, b)
+        low, high = (b, high) if (sign * torch.sigmoid(sign * (s + b))).sum() < 0 else (low, b)
     return b.item()
 """,
     },
@@ -204,4 +212,4 @@ def streamed_loss(blocks, own):
     },
 }
 
-HIDDEN_ONLY = {"streamed_loss": ["everything is kept"]}  # memory is measured with other sizes
+HIDDEN_ONLY = {}
