@@ -39,7 +39,7 @@ def letters(monkeypatch):
 @pytest.fixture
 def digits(monkeypatch):
     tiny_recipes.install(monkeypatch.setattr)
-    made = DigitsCycleGAN(tiny_recipes.DIGITS, CPU)
+    made = DigitsCycleGAN(tiny_recipes.FRAMED, CPU)
     made.load()
     return made
 

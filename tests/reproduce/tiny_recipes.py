@@ -18,9 +18,11 @@ from accelerate import debug_launcher
 
 from course import data
 from course.crossmodal.frozen_pairs import METHODS
+from course.crossmodal.seen_and_heard import glyphs_and_voices
 from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import (
+    digits_fusion,
     emoji_contrastive,
     glyphs_cyclegan,
     glyphs_transfer,
@@ -103,7 +105,16 @@ VOICES = {
     "said": 1,
 }
 WAVENET = replace(WaveNetConfig.quick(), ridges=(1e-6,), seeds=(0, 1), **VOICES)
-FEW = {"filters": 4, "width": 4, "encoder_steps": 3, "pairs": 60, "judged": 40, "weights": 2_000, "steps": 3}
+FEW = {
+    "pictures": 100,
+    "filters": 4,
+    "width": 4,
+    "encoder_steps": 3,
+    "pairs": 60,
+    "judged": 40,
+    "weights": 2_000,
+    "steps": 3,
+}
 FUSION = replace(FusionConfig.quick(), **FEW, rates=(1e-3, 1e-2), few=20, few_steps=2, few_batch=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
 
@@ -299,6 +310,7 @@ def install(patch=setattr) -> None:
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
     patch(FusionConfig, "quick", lambda: FUSION)
+    patch(digits_fusion, "mnist_and_fsdd", lambda pictures: glyphs_and_voices(10, 2))
     patch(MnistHalvesConfig, "quick", lambda: HALVES)
     patch(DigitsContrastiveConfig, "quick", lambda: DIGITS)
     patch(EmojiContrastiveConfig, "quick", lambda: EMOJI_CONTRASTIVE)
