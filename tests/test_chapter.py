@@ -35,8 +35,8 @@ def test_a_wrong_name_says_which_there_are(name):
     ("name", "said"),
     [
         (
-            "crossmodal/cyclegan",
-            "crossmodal/cyclegan is planned and has no page yet; lay it out: make new-chapter NAME=",
+            "applications/zeroshot",
+            "applications/zeroshot is planned and has no page yet; lay it out: make new-chapter NAME=",
         ),
         ("crossmodal/ccca", "did you mean crossmodal/cca?"),
         ("maml", "did you mean meta_learning/maml?"),
