@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course.arguments import require_whole
+from course.data.digits import digit_set
 from course.data.location import locate
 from course.data.sets import Damaged, LabelledSet
 
@@ -34,24 +34,11 @@ def load_mnist(split: str | None = None, *, validation: int = 0) -> LabelledSet:
         Damaged: if files are missing, damaged, or not MNIST's.
         ValueError: if ``validation`` is out of its range, or 0 when the split ``validation`` is wanted.
     """
-    require_whole("validation", validation, 0, COUNTS["train"] - 1)
-    if split == "validation" and validation == 0:
-        raise ValueError(
-            "MNIST has no validation digits of its own: pass validation=5000 to keep the last 5,000 training digits "
-            "for it, and the same to the split 'train'"
-        )
-    parts = {"train": ["train"], "validation": ["train"], "test": ["t10k"], None: ["train", "t10k"]}
-    if split not in parts:
-        raise ValueError(f"mnist has the splits train, validation and test, not {split!r}")
-    folder = locate("mnist")
-    x, y = (torch.cat(tensors) for tensors in zip(*(read_part(folder, part) for part in parts[split]), strict=True))
-    border = COUNTS["train"] - validation
-    if split == "train":
-        x, y = x[:border], y[:border]
-    elif split == "validation":
-        x, y = x[border:], y[border:]
-    digits = tuple("0123456789")
-    return LabelledSet(x, y, digits, digits, "mnist" if split is None else f"mnist ({split})", full=255)
+
+    def read(part: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return read_part(locate("mnist"), {"train": "train", "test": "t10k"}[part])
+
+    return digit_set("mnist", split, validation, COUNTS["train"], 5_000, read)
 
 
 def read_part(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:

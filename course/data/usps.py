@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
-from course.arguments import require_whole
+from course.data.digits import digit_set
 from course.data.location import locate
 from course.data.sets import Damaged, LabelledSet
 
@@ -39,21 +39,7 @@ def load_usps(split: str | None = None, *, validation: int = 0) -> LabelledSet:
         Damaged: if files are missing, damaged, or not USPS's.
         ValueError: if ``validation`` is out of its range, or 0 when the split ``validation`` is wanted.
     """
-    require_whole("validation", validation, 0, COUNTS["train"] - 1)
-    if split == "validation" and validation == 0:
-        raise ValueError("USPS has no validation digits of its own: pass validation=1000, and the same to 'train'")
-    parts = {"train": ["train"], "validation": ["train"], "test": ["test"], None: ["train", "test"]}
-    if split not in parts:
-        raise ValueError(f"usps has the splits train, validation and test, not {split!r}")
-    folder = locate("usps")
-    x, y = (torch.cat(tensors) for tensors in zip(*(read_part(folder, part) for part in parts[split]), strict=True))
-    border = COUNTS["train"] - validation
-    if split == "train":
-        x, y = x[:border], y[:border]
-    elif split == "validation":
-        x, y = x[border:], y[border:]
-    digits = tuple("0123456789")
-    return LabelledSet(x, y, digits, digits, "usps" if split is None else f"usps ({split})", full=255)
+    return digit_set("usps", split, validation, COUNTS["train"], 1_000, lambda part: read_part(locate("usps"), part))
 
 
 def read_part(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
