@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course.arguments import require_whole
+from course.crossmodal.nonlinear_cca import network
 from course.representation.cnn import initialise
 
 HEADS = 4  # of an attention; widths are multiples of it
@@ -98,14 +99,6 @@ class Fusion(nn.Module):
         return filled, present
 
 
-def perceptron(inputs: int, *widths: int) -> nn.Sequential:
-    """Linear layers of these widths with ReLU between them."""
-    layers: list[nn.Module] = []
-    for before, after in zip((inputs, *widths), widths, strict=False):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
 class Early(Fusion):
     r"""One network reads all vectors as one: :eq:`fusion-early`.
 
@@ -118,7 +111,7 @@ class Early(Fusion):
     """
 
     def build(self) -> None:
-        self.network = perceptron(sum(self.sizes.values()), self.width, self.width, self.classes)
+        self.network = network(sum(self.sizes.values()), (self.width, self.width), self.classes)
 
     def fuse(self, x: list[Tensor], present: Tensor) -> Tensor:
         return self.network(torch.cat(x, 1))
@@ -139,7 +132,7 @@ class Late(Fusion):
     """
 
     def build(self) -> None:
-        own = (perceptron(size, self.width, self.width, self.classes) for size in self.sizes.values())
+        own = (network(size, (self.width, self.width), self.classes) for size in self.sizes.values())
         self.networks = nn.ModuleDict(zip(self.sizes, own, strict=True))
 
     def scores(self, x: list[Tensor]) -> Tensor:
@@ -163,7 +156,7 @@ class Intermediate(Fusion):
 
     def build(self) -> None:
         self.own = nn.ModuleList(nn.Linear(size, self.width) for size in self.sizes.values())
-        self.joint = perceptron(self.width * len(self.sizes), self.width, self.classes)
+        self.joint = network(self.width * len(self.sizes), (self.width,), self.classes)
 
     def fuse(self, x: list[Tensor], present: Tensor) -> Tensor:
         hidden = [layer(each).relu() for layer, each in zip(self.own, x, strict=True)]
@@ -183,7 +176,7 @@ class Hybrid(Late):
 
     def build(self) -> None:
         super().build()
-        self.joint = perceptron(sum(self.sizes.values()), self.width, self.width, self.classes)
+        self.joint = network(sum(self.sizes.values()), (self.width, self.width), self.classes)
 
     def fuse(self, x: list[Tensor], present: Tensor) -> Tensor:
         return super().fuse(x, present) + self.joint(torch.cat(x, 1))

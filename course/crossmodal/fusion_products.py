@@ -7,7 +7,8 @@ multimodal fusion with modality-specific factors* (2018).
 import torch
 from torch import Tensor, nn
 
-from course.crossmodal.fusion import HEADS, Fusion, perceptron
+from course.crossmodal.fusion import HEADS, Fusion
+from course.crossmodal.nonlinear_cca import network
 
 
 class Factors(Fusion):
@@ -15,7 +16,7 @@ class Factors(Fusion):
 
     def build(self) -> None:
         self.short = self.width // HEADS
-        self.own = nn.ModuleList(perceptron(size, self.width, self.short) for size in self.sizes.values())
+        self.own = nn.ModuleList(network(size, (self.width,), self.short) for size in self.sizes.values())
 
     def factors(self, x: list[Tensor], present: Tensor) -> list[Tensor]:
         """The vectors ``[n, 1 + width / 4]`` of each modality; ``[1, 0, ..., 0]`` where it is missing."""

@@ -7,7 +7,8 @@ need* (2017).
 import torch
 from torch import Tensor, nn
 
-from course.crossmodal.fusion import HEADS, Fusion, Late, perceptron
+from course.crossmodal.fusion import HEADS, Fusion, Late
+from course.crossmodal.nonlinear_cca import network
 from course.representation.transformer import Encoder, key_mask
 
 
@@ -40,7 +41,7 @@ class GatedLate(Late):
 
     def build(self) -> None:
         super().build()
-        self.judge = perceptron(sum(self.sizes.values()), self.width, len(self.sizes))
+        self.judge = network(sum(self.sizes.values()), (self.width,), len(self.sizes))
 
     def gate(self, x: list[Tensor], present: Tensor) -> Tensor:
         """How much each modality counts, ``[n, M, 1]``."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from course import data, runtime
 from course.crossmodal.dual_encoder import DualEncoder, class_vectors, in_chunks, train_pairs
 from course.crossmodal.frozen_pairs import METHODS, Maps, best_of, contrastive_maps, ways
+from course.crossmodal.nonlinear_cca import network
 from course.data import Emoji
 from course.data.noto import SIDE
 from course.data.openmoji import look_alikes
@@ -224,7 +225,7 @@ class EmojiContrastive(Recipe):
         generator = runtime.generator(seed)
         eye = Conv4(64, 3, self.config.filters, self.config.small, averages=True, generator=generator)
         torch.manual_seed(seed)
-        ear = nn.Sequential(nn.Linear(y.shape[1], 128), nn.ReLU(), nn.Linear(128, 64))
+        ear = network(y.shape[1], (128,), 64)
         model = DualEncoder(eye, ear, temperature=temperature).to(x.device)
         size = min(self.config.batch_size, len(x))
         train_pairs(model, x, y, steps=self.config.steps, batch_size=size, rate=rate, seed=seed)
