@@ -16,12 +16,13 @@ NAME ?=
 TESTS ?= tests
 NOTEBOOKS ?= book solutions
 TIMES ?= _build/times
-# For a GPU: the folder of the results, and how long a call may take.
+# For a GPU: the folder of the results, how long a call may take, and which recipes (all, if none is named).
 OUT ?=
 SECONDS ?= 540
 DEVICE ?= cuda
 PRESET ?= full
 FOR ?=
+RECIPES ?=
 
 .PHONY: help env book serve lab exercises generate new-chapter chapter test lint unit notebooks budget bench gpu gpu-pack clean
 .DEFAULT_GOAL := help
@@ -92,10 +93,10 @@ bench: env       ## measure against the peers; writes book/results/bench-*.json 
 gpu:             ## all that needs a GPU, for 540 s; call again to go on: make gpu OUT=folder SECONDS=540
 	@[ -n "$(OUT)" ] || { echo "make: name a folder for the results: make gpu OUT=folder" >&2; exit 1; }
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) scripts/gpu.py "$(OUT)" --seconds "$(SECONDS)" --device "$(DEVICE)" \
-		--preset "$(PRESET)" $(if $(FORCE),--force)
+		--preset "$(PRESET)" $(if $(RECIPES),--recipes $(RECIPES)) $(if $(FORCE),--force)
 
 gpu-pack: env    ## fill gpu/ with what `make gpu` needs on a machine without a network: make gpu-pack FOR=3.12
-	@$(BIN)/python scripts/gpu_pack.py $(if $(FOR),--python "$(FOR)")
+	@$(BIN)/python scripts/gpu_pack.py $(if $(FOR),--python "$(FOR)") $(if $(RECIPES),--recipes $(RECIPES))
 
 clean:           ## remove what make made, .venv included, but not work/
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info gpu/wheels gpu/data gpu/site

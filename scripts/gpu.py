@@ -23,6 +23,7 @@ import sys
 import tarfile
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
@@ -74,7 +75,7 @@ class Stage:
         return self.written(kept) and (same or not self.code)
 
 
-def stages(device: str, preset: str, kept: Path) -> list[Stage]:
+def stages(device: str, preset: str, kept: Path, recipes: Sequence[str] = tuple(RECIPES)) -> list[Stage]:
     """The work in its order; with the preset ``quick`` the benchmarks have tiny sizes."""
     tests = [path for path in (ROOT / "tests").rglob("test_*.py") if "\n@pytest.mark.gpu" in path.read_text("utf8")]
     # Versions other than the pinned ones may warn, so a warning is no error here.
@@ -88,7 +89,7 @@ def stages(device: str, preset: str, kept: Path) -> list[Stage]:
     return [
         Stage("tests", tuple(pytest), None, 0.4, ("course/**/*.py", "tests/**/*.py")),
         Stage("benchmarks", tuple(bench), "bench-gpu.json", 0.4, ("course/**/*.py", "benchmarks/*.py")),
-        *(Stage(name, (*reproduce, name), f"{name}-{preset}.json") for name in RECIPES),
+        *(Stage(name, (*reproduce, name), f"{name}-{preset}.json") for name in recipes),
     ]
 
 
@@ -248,6 +249,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=540, help="the limit of this call")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--preset", choices=["quick", "full"], default="full", help="quick: to try it out")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), metavar="RECIPE")
     parser.add_argument("--force", action="store_true", help="forget what earlier calls have done")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("gpu: ended from outside"))  # through every `finally`
@@ -257,7 +259,7 @@ def main() -> int:
     unpack_wheels(PACK)
     look(options.device)
     restore(PACK, KEPT)
-    work = stages(options.device, options.preset, KEPT)
+    work = stages(options.device, options.preset, KEPT, options.recipes)
     return call(work, KEPT, options.out.resolve(), begin + (1 - SPARE) * options.seconds, force=options.force)
 
 

@@ -1,8 +1,9 @@
 """Fill `gpu/` with what `make gpu` needs on a machine without a network: wheels, and the data sets of the recipes.
 
-    python scripts/gpu_pack.py --python 3.12
+    python scripts/gpu_pack.py --python 3.12 --recipes omniglot-maml mnist-cca
 
-The versions are those of `.venv`; `--python` is the other machine's, which runs Linux on x86-64.
+The versions are those of `.venv`; `--python` is the other machine's, which runs Linux on x86-64. Without `--recipes`
+the data sets of all recipes are packed.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from gpu import PACK, ROOT
 
 # What a machine with PyTorch is expected to have, with all that these packages need themselves.
 THERE = (
-    "accelerate", "hypothesis", "matplotlib", "pytest", "pytest-timeout", "safetensors", "scipy", "torch",
-    "torchvision", "transformers",
+    "accelerate", "hypothesis", "matplotlib", "pytest", "pytest-timeout", "requests", "safetensors", "scikit-learn",
+    "scipy", "torch", "torchvision", "transformers",
 )  # fmt: skip
 IN_TESTS = ["higher"]  # what the tests for a GPU import besides
 PLATFORMS = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 36))]
@@ -58,11 +59,12 @@ def download(folder: Path, python: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=f"{sys.version_info.major}.{sys.version_info.minor}")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), metavar="RECIPE")
     options = parser.parse_args()
     for part in ("wheels", "data", "site"):
         shutil.rmtree(PACK / part, ignore_errors=True)
     download(PACK / "wheels", options.python)
-    for name in sorted({name for listed in RECIPES.values() for name in listed.data}):
+    for name in sorted({name for recipe in options.recipes for name in RECIPES[recipe].data}):
         try:
             shutil.copytree(locate(name), PACK / "data" / name, ignore=shutil.ignore_patterns(".*", f"*{PART}"))
         except DataError as error:
@@ -72,7 +74,9 @@ def main() -> None:
         print(f"{size / 2**20:6.1f} MiB  {path}")
     print(f"{sum(sizes.values()) / 2**20:6.1f} MiB  in {PACK}")
     if sum(sizes.values()) > LIMIT:
-        sys.exit(f"make: that is more than the {LIMIT / 2**20:.0f} MiB that may be carried")
+        sys.exit(
+            f"make: that is more than the {LIMIT / 2**20:.0f} MiB that may be carried: name fewer recipes, RECIPES="
+        )
 
 
 if __name__ == "__main__":
