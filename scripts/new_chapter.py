@@ -117,9 +117,6 @@ def prepare(checkout: Path, name: str, part: Part) -> None:
     chapter = planned.get(name, Chapter(name, name.partition("/")[2].replace("_", " ").capitalize()))
     if name not in planned:
         write_whole(checkout / LIST.relative_to(ROOT), listed(LIST.read_text(encoding="utf8"), part, chapter))
-    package = checkout / "course" / part.folder / "__init__.py"
-    if not package.exists():
-        write_whole(package, f'"""The chapters of the part “{part.caption}”, as code."""\n')
     for template, path in files(name).items():
         write_whole(checkout / path, filled(template, chapter))
     run(checkout, "notebooks.py", "run", str(checkout / files(name)["page.md"]))
