@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import tiny_texts
@@ -98,7 +99,7 @@ VOICES = {
     "dilations": (1, 3),
     "width": 8,
     "skip": 8,
-    "steps": 30,
+    "steps": 6,
     "batch": 2,
     "length": 100,
     "rates": (0.02,),
@@ -247,6 +248,18 @@ def install_transfer(patch) -> None:
     patch(glyphs_transfer, "emoji_of_the_test", lambda: "abcdefghij")
 
 
+def install_fusion(patch) -> None:
+    """Few settings and methods; all of them are measured in test_digits_fusion.py."""
+    kind, few = digits_fusion.DigitsFusion, (digits_fusion.IMAGE, digits_fusion.EARLY)
+    patch(kind, "settings", (digits_fusion.SAME, digits_fusion.MATCH, digits_fusion.END))
+    patch(kind, "methods", (*few, digits_fusion.EXPERTS))
+    patch(kind, "only", dict.fromkeys((digits_fusion.MATCH, digits_fusion.END), few))
+    patch(kind, "differences", (few[::-1],))
+    parts = cache(lambda *_: glyphs_and_voices(10, 2))
+    patch(digits_fusion, "mnist_and_fsdd", parts)
+    patch(digits_fusion, "glyphs_and_voices", parts)
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -310,7 +323,7 @@ def install(patch=setattr) -> None:
     patch(OmniglotMAMLConfig, "quick", lambda: OMNIGLOT)
     patch(MnistCCAConfig, "quick", lambda: MNIST)
     patch(FusionConfig, "quick", lambda: FUSION)
-    patch(digits_fusion, "mnist_and_fsdd", lambda pictures: glyphs_and_voices(10, 2))
+    install_fusion(patch)
     patch(MnistHalvesConfig, "quick", lambda: HALVES)
     patch(DigitsContrastiveConfig, "quick", lambda: DIGITS)
     patch(EmojiContrastiveConfig, "quick", lambda: EMOJI_CONTRASTIVE)
@@ -337,6 +350,7 @@ def install(patch=setattr) -> None:
     patch(WaveNetConfig, "quick", lambda: WAVENET)
     patch(wavenet_bits, "SAID", 900)  # samples
     patch(wavenet_bits, "TAKES", 4)
+    patch(wavenet_bits, "held", cache(wavenet_bits.held))
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
@@ -376,7 +390,8 @@ def main(recipe: str, folder: Path) -> None:
     install()
     start(recipe, folder / "whole")
     lives = 1
-    while life(recipe, folder / "killed", 3 + lives):  # the clock and the two files of a checkpoint are a step forward
+    # The clock and the two files of a checkpoint are a step forward. Each life is longer, so that they are not many.
+    while life(recipe, folder / "killed", round(4 * 1.25 ** (lives - 1))):
         lives += 1
     (folder / "two").mkdir()
     debug_launcher(one_of_two, (recipe, folder / "two"), num_processes=2)
