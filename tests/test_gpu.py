@@ -106,6 +106,8 @@ def test_only_missing_packages_are_unpacked(gpu, monkeypatch, tmp_path, capsys):
 def test_every_recipe_and_every_gpu_test_is_a_part_of_it(gpu, tmp_path):
     tests, _, *recipes = gpu.stages("cpu", "full", tmp_path)
     assert [stage.name for stage in recipes] == list(RECIPES)
+    chosen = gpu.stages("cpu", "full", tmp_path, ["omniglot-maml", "mnist-cca"])
+    assert [stage.name for stage in chosen] == ["tests", "benchmarks", "omniglot-maml", "mnist-cca"]
     assert {"tests/test_training.py", "tests/crossmodal/test_cca.py"} <= set(tests.command)
 
 

@@ -249,10 +249,12 @@ def install_transfer(patch) -> None:
 
 
 def install_fusion(patch) -> None:
-    """Few settings and methods; all of them are measured in test_digits_fusion.py."""
+    """Every sort of method, but of each sort one; all of them are measured in test_digits_fusion.py."""
     kind, few = digits_fusion.DigitsFusion, (digits_fusion.IMAGE, digits_fusion.EARLY)
+    sorts = (digits_fusion.CHANCE, digits_fusion.UNTRAINED, digits_fusion.EXPERTS, digits_fusion.LATE)
+    trained_otherwise = (next(iter(digits_fusion.DROPPED)), next(iter(digits_fusion.NOISED)))
     patch(kind, "settings", (digits_fusion.SAME, digits_fusion.MATCH, digits_fusion.END))
-    patch(kind, "methods", (*few, digits_fusion.EXPERTS))
+    patch(kind, "methods", (*few, *sorts, *trained_otherwise))
     patch(kind, "only", dict.fromkeys((digits_fusion.MATCH, digits_fusion.END), few))
     patch(kind, "differences", (few[::-1],))
     parts = cache(lambda *_: glyphs_and_voices(10, 2))
