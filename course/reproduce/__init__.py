@@ -77,6 +77,31 @@ RECIPES = {
         (),
         "does an attention map name the patches that a vision transformer needs? They are erased",
     ),
+    "digits-three-views": Listed(
+        "course.reproduce.digits_three_views:DigitsThreeViews",
+        ("fsdd", "mnist"),
+        "a word finds a recording though no word was paired with one: pictures in the middle, chains, and controls",
+    ),
+    "navigation-maml": Listed(
+        "course.reproduce.navigation_maml:NavigationMAML",
+        (),
+        "a place in the plane is found from rewards: four ways to train a policy that is to adapt",
+    ),
+    "waves-in-context": Listed(
+        "course.reproduce.waves_in_context:WavesInContext",
+        (),
+        "a network that reads its training set, MAML and two fits, on waves as in training and beyond",
+    ),
+    "glyphs-scaling": Listed(
+        "course.reproduce.glyphs_scaling:GlyphsScaling",
+        (),
+        "the error on unseen scripts with 20 to 1,280 characters in training",
+    ),
+    "waves-scaling": Listed(
+        "course.reproduce.waves_scaling:WavesScaling",
+        (),
+        "the error on new waves with 1 to 256 different waves in training, of MAML and of a network that reads",
+    ),
     "glyphs-vit": Listed(
         "course.reproduce.glyphs_vit:GlyphsViT",
         (),
