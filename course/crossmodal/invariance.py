@@ -123,7 +123,7 @@ def invariant_inputs(environments: Sequence[Environment], *, level: float = 0.05
 
 
 def estimate(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Least-squares weights ``[k]`` and their covariance ``[k, k]``, right where the noise varies, too (White, 1980)."""
+    """Least-squares weights ``[k]`` and their covariance ``[k, k]``, right where the noise varies, too (White)."""
     inverse = torch.linalg.inv(x.T @ x)
     weights = inverse @ (x.T @ y)
     scores = x * (y - x @ weights).unsqueeze(1)
