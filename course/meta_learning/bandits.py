@@ -70,7 +70,7 @@ def outcomes(arms: int, pulls: int) -> tuple[Tensor, Tensor]:
     return every // 2, (every % 2).double()
 
 
-def meta_objective(logits: Tensor, tasks: Tensor, *, pulls: int, rate: float) -> Tensor:
+def meta_objective(logits: Tensor, tasks: Tensor, *, pulls: int, rate: float, through_data: bool = True) -> Tensor:
     r"""What is earned after the step, on average over tasks and over all that can happen: :eq:`outlook-meta-reward`.
 
     .. math:: J(\theta) = \frac1T \sum_\tau \sum_D p_\theta(D \mid \tau)\;
@@ -81,14 +81,15 @@ def meta_objective(logits: Tensor, tasks: Tensor, *, pulls: int, rate: float) ->
         tasks: the arms of each task, ``[T, A]``, between 0 and 1 exclusively.
         pulls: m.
         rate: α.
+        through_data: whether the gradient knows that the start decides which data there are.
 
     Returns:
-        A scalar; its gradient is exact.
+        A scalar; its gradient is exact, or the part of :eq:`outlook-two-parts` that goes through the step.
     """
     arms_pulled, rewards = outcomes(tasks.shape[1], pulls)
     each = []
     for arms in tasks:
-        chance = log_chance(logits, arms, arms_pulled, rewards).exp()
+        chance = log_chance(logits if through_data else logits.detach(), arms, arms_pulled, rewards).exp()
         each.append((chance * adapted_reward(logits, arms, arms_pulled, rewards, rate)).sum())
     return torch.stack(each).mean()
 

@@ -95,8 +95,9 @@ class DigitsThreeViews(Recipe):
             mean, deviation = side["train"][0].mean(0), side["train"][0].std(0).mean()
             for split, (x, y) in side.items():
                 side[split] = ((x - mean) / deviation).to(self.device), y
-        words = [word for language in NUMBER_WORDS.values() for word in language]
-        self.words = text_vectors(words, self.device).unflatten(0, (-1, 10))  # [languages, digits, width]
+        self.digits = len(written["test"].classes)
+        words = [word for language in NUMBER_WORDS.values() for word in language[: self.digits]]
+        self.words = text_vectors(words, self.device).unflatten(0, (-1, self.digits))  # [languages, digits, width]
 
     def some(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """At most as many rows as pairs are drawn."""
@@ -123,16 +124,16 @@ class DigitsThreeViews(Recipe):
         train = self.words[self.languages(seed, "train")].flatten(0, 1)
         chosen = self.words[self.languages(seed, split)]
         scaled = (chosen.flatten(0, 1) - train.mean(0)) / train.std(0).mean()
-        return scaled, torch.arange(10).repeat(len(chosen))
+        return scaled, torch.arange(self.digits).repeat(len(chosen))
 
     def triples(self, seed: int) -> dict[str, Tensor]:
         """Rows of the three views that show the same digit, ``config.pairs`` of each view."""
         generator, drawn = runtime.generator(seed), {}
-        digits = torch.randint(10, (self.config.pairs,), generator=generator)
+        digits = torch.randint(self.digits, (self.config.pairs,), generator=generator)
         for view in (WORDS, PICTURES, SOUNDS):
             x, y = self.side(view, seed, "train")
             rows = torch.empty_like(digits)
-            for digit in range(10):
+            for digit in range(self.digits):
                 members, here = (y == digit).nonzero().flatten(), digits == digit
                 rows[here] = members[torch.randint(len(members), (int(here.sum()),), generator=generator)]
             drawn[view] = x[rows.to(x.device)]
@@ -194,7 +195,7 @@ def chain(to_word: tuple[Tensor, Tensor], to_sound: tuple[Tensor, Tensor], ridge
 def share_of_ten(scores: Tensor, digits: Tensor, others: Tensor, draws: int) -> float:
     """How often the best of ten, one of each digit, drawn again and again, is right; ``scores [n, m]``."""
     generator, hits = runtime.generator(0), []
-    groups = [(others == digit).nonzero().flatten() for digit in range(10)]
+    groups = [(others == digit).nonzero().flatten() for digit in others.unique()]
     for _ in range(draws):
         drawn = torch.stack([each[torch.randint(len(each), (1,), generator=generator)[0]] for each in groups])
         hits.append((scores[:, drawn].argmax(1) == digits).double().mean())

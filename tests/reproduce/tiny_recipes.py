@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,8 +25,10 @@ from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import (
     digits_fusion,
+    digits_three_views,
     emoji_contrastive,
     glyphs_cyclegan,
+    glyphs_scaling,
     glyphs_transfer,
     glyphs_vit,
     recipe_class,
@@ -36,6 +39,7 @@ from course.reproduce.blobs_cyclegan import BlobsCycleGANConfig
 from course.reproduce.digits_contrastive import DigitsContrastiveConfig
 from course.reproduce.digits_cyclegan import DigitsCycleGANConfig
 from course.reproduce.digits_fusion import FusionConfig
+from course.reproduce.digits_three_views import DigitsThreeViewsConfig
 from course.reproduce.emoji_contrastive import EmojiContrastiveConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
@@ -43,14 +47,18 @@ from course.reproduce.glyphs_cyclegan import GlyphsCycleGANConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
+from course.reproduce.glyphs_scaling import GlyphsScaling, GlyphsScalingConfig
 from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfig
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.mnist_halves_contrastive import MnistHalvesConfig
+from course.reproduce.navigation_maml import NavigationConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
 from course.reproduce.wavenet_bits import WaveNetConfig
+from course.reproduce.waves_in_context import WavesConfig
+from course.reproduce.waves_scaling import WavesScaling
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -118,6 +126,14 @@ FEW = {
 }
 FUSION = replace(FusionConfig.quick(), **FEW, rates=(1e-3, 1e-2), few=20, few_steps=2, few_batch=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
+
+VIEWS = {"pairs": 60, "hidden": 4, "dimension": 3, "steps": 2, "batch_size": 16, "judged": 40, "draws": 2}
+THREE_VIEWS = replace(DigitsThreeViewsConfig.quick(), seeds=(0, 1), **VIEWS)
+PLACES = {"hidden": 4, "steps": 2, "places": 2, "walks": 2, "horizon": 2, "judged": 4}
+NAVIGATION = replace(NavigationConfig.quick(), seeds=(0, 1), **PLACES)
+FEW_WAVES = {"steps": 3, "tasks": 2, "queries": 3, "layers": 1, "width": 8, "hidden": 4, "judged": 10}
+WAVES = replace(WavesConfig.quick(), seeds=(0, 1), **FEW_WAVES)
+SCALING = replace(GlyphsScalingConfig.quick(), filters=2, steps=2, judged=20, seeds=(0, 1))
 
 
 def load(
@@ -262,6 +278,24 @@ def install_fusion(patch) -> None:
     patch(digits_fusion, "glyphs_and_voices", parts)
 
 
+def install_outlook(patch) -> None:
+    """Words become random vectors, always the same; of a row of sizes the first ones remain."""
+    patch(DigitsThreeViewsConfig, "quick", lambda: THREE_VIEWS)
+    patch(digits_three_views, "text_vectors", random_vectors)
+    patch(NavigationConfig, "quick", lambda: NAVIGATION)
+    patch(WavesConfig, "quick", lambda: WAVES)
+    patch(WavesScaling, "methods", WavesScaling.methods[:2])
+    patch(GlyphsScalingConfig, "quick", lambda: SCALING)
+    patch(GlyphsScaling, "methods", GlyphsScaling.methods[:3])
+    patch(glyphs_scaling, "COUNTS", glyphs_scaling.COUNTS[:2])
+
+
+def random_vectors(texts, device) -> torch.Tensor:
+    """Twelve random numbers for each text."""
+    drawn = [torch.randn(12, generator=torch.Generator().manual_seed(zlib.crc32(text.encode()))) for text in texts]
+    return torch.stack(drawn).to(device)
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -355,6 +389,7 @@ def install(patch=setattr) -> None:
     patch(wavenet_bits, "held", cache(wavenet_bits.held))
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
+    install_outlook(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
