@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from course.meta_learning.adaptation import Params, adapt
 from course.meta_learning.maml import MAML, MAMLConfig
 from course.meta_learning.prototypical import linear_classifier
 
-STEPS, TASKS, HIDDEN = 100, 8, 64  # outer steps, speakers in each, and hidden units
+STEPS, TASKS, HIDDEN = 60, 8, 64  # outer steps, speakers in each, and hidden units
 RATE = 0.1  # of fine-tuning
 
 
@@ -151,33 +152,31 @@ class SpeakerTasks:
     """Endless episodes by number, whose tasks are speakers: an emotion has the same number in all of them.
 
     The support set is drawn from one half of a speaker's recordings (with replacement where an emotion has too few),
-    the query set is the other half, of which each emotion has ``shots`` recordings, too.
+    the query set from the other half; an emotion without any there is replaced by whatever there is.
     """
 
     def __init__(self, lesson: Lesson, tasks: int = TASKS):
-        self.lesson, self.tasks = lesson, tasks
-        self.names = lesson.speakers.unique()
+        self.lesson, self.tasks, self.pools = lesson, tasks, {}
+        y, speakers, halves = (each.numpy() for each in (lesson.y, lesson.speakers, lesson.halves))
+        self.names = np.unique(speakers)
+        for speaker in self.names:
+            for half in (0, 1):
+                own = (speakers == speaker) & (halves == half)
+                pools = [np.flatnonzero(own & (y == label)) for label in range(lesson.n_way)]
+                self.pools[int(speaker), half] = [pool if len(pool) else np.flatnonzero(own) for pool in pools]
+        self.names = [name for name in self.names if all(len(self.pools[int(name), half][0]) for half in (0, 1))]
+        self.x = lesson.x.float()
 
     def __getitem__(self, number: int) -> Episode:
-        lesson, generator = self.lesson, runtime.step_generator(self.lesson.seed, number)
-        rows = []
-        for speaker in generator.choice(self.names.numpy(), self.tasks):
-            own = lesson.speakers == int(speaker)
+        generator, rows = runtime.step_generator(self.lesson.seed, number), []
+        for speaker in generator.choice(self.names, self.tasks):
             first = int(generator.integers(2))
-            rows.append([self.drawn(own & (lesson.halves == half), generator) for half in (first, 1 - first)])
-        chosen = torch.tensor(rows)  # [tasks, 2, N * shots]
-        x, y = lesson.x[chosen].float(), lesson.y[chosen]
+            for half in (first, 1 - first):
+                for pool in self.pools[int(speaker), half]:
+                    rows.append(generator.choice(pool, self.lesson.shots, replace=len(pool) < self.lesson.shots))
+        chosen = torch.from_numpy(np.stack(rows)).reshape(self.tasks, 2, -1)  # [tasks, 2, N * shots]
+        x, y = self.x[chosen], self.lesson.y[chosen]
         return Episode(x[:, 0], y[:, 0], x[:, 1], y[:, 1])
-
-    def drawn(self, candidates: Tensor, generator) -> list[int]:
-        """``shots`` recordings of each emotion; of an emotion that has none here, some of the candidates."""
-        places = []
-        for label in range(self.lesson.n_way):
-            own = (candidates & (self.lesson.y == label)).nonzero().flatten().tolist()
-            own = own or candidates.nonzero().flatten().tolist()
-            enough = len(own) >= self.lesson.shots
-            places += generator.choice(own, self.lesson.shots, replace=not enough).tolist()
-        return places
 
 
 def network(lesson: Lesson, out: int) -> nn.Sequential:
@@ -189,7 +188,7 @@ def network(lesson: Lesson, out: int) -> nn.Sequential:
 def maml(lesson: Lesson, option: tuple[float, float], steps: int = STEPS) -> Answer:
     """MAML on a small network; ``steps=0`` is its untrained start."""
     inner, outer = option
-    config = MAMLConfig(inner_lr=inner, inner_steps=3, test_steps=3, outer_lr=outer, meta_batch=TASKS)
+    config = MAMLConfig(inner_lr=inner, inner_steps=1, test_steps=3, outer_lr=outer, meta_batch=TASKS)
     learner = MAML(network(lesson, lesson.n_way), config)
     if steps:
         learner.train(SpeakerTasks(lesson), steps=steps)
@@ -208,7 +207,7 @@ def proto_maml(lesson: Lesson, option: tuple[float, float], steps: int = STEPS) 
         means = members.T @ vectors / members.sum(0).clamp(min=1)[:, None]
         weight, bias = linear_classifier(means)
         start = {f"0.{name}": each for name, each in params.items()} | {"1.weight": weight, "1.bias": bias}
-        new = adapt(whole, start, x, y, loss=F.cross_entropy, lr=inner, steps=3)
+        new = adapt(whole, start, x, y, loss=F.cross_entropy, lr=inner, steps=1)
         return functional_call(whole, new, (query,))
 
     optimizer, tasks = torch.optim.Adam(body.parameters(), lr=outer), SpeakerTasks(lesson)
@@ -222,10 +221,33 @@ def proto_maml(lesson: Lesson, option: tuple[float, float], steps: int = STEPS) 
     return lambda query, given: scores(params, given.x.float(), given.y, query.float()).detach().double()
 
 
+HEIGHT, WIDTH = 16, 24  # bands, and parts in time, of a picture of a recording
+
+
+def convolutional(lesson: Lesson, rate: float, steps: int = 80) -> Answer:
+    """A small convolutional network on log-mel pictures ``[n, 16 * 24]``; ``steps=0`` is its untrained start."""
+    torch.manual_seed(lesson.seed)
+    layers, channels = [nn.Unflatten(1, (1, HEIGHT, WIDTH))], 1
+    for width in (8, 16, 32):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(32 * 2 * 3, lesson.n_way))
+    x, optimizer = lesson.x.float(), torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    for step in range(steps):
+        rows = torch.from_numpy(runtime.step_generator(lesson.seed, step).choice(len(x), min(48, len(x)), replace=False))
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[rows]), lesson.y[rows]).backward()
+        optimizer.step()
+    model.eval().requires_grad_(False)
+    return lambda query, given: model(query.float()).double()
+
+
 PENALTIES, BOXES, SHRINKAGES = (0.003, 0.01, 0.03, 0.1), (0.3, 1.0, 3.0, 10.0), (0.1, 0.2, 0.4, 0.6)
 MOVES = ((0.3, 3.0), (0.3, 10.0), (0.5, 3.0), (0.5, 10.0))  # shrinkage, and what a training mean counts as
 TUNINGS = ((0.01, 3), (0.01, 20), (0.03, 3), (0.03, 20))  # constant C, and steps
-RATES = ((0.03, 1e-3), (0.03, 3e-3), (0.1, 1e-3), (0.1, 3e-3))  # inner and outer
+RATES = ((0.03, 3e-3), (0.03, 1e-2), (0.1, 3e-3), (0.1, 1e-2))  # inner and outer
+
+CNN_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 ANYBODY: dict[str, Way] = {
     "most frequent emotion": Way(most_frequent, (0, 1, 2, 3), "everybody"),
@@ -249,4 +271,8 @@ LABELLED: dict[str, Way] = {
     "ProtoMAML, speaker's scale": Way(proto_maml, RATES),
     "moved means, speaker's scale": Way(moved, MOVES),
     "moved means with EM, speaker's scale": Way(partial(moved, steps=3), MOVES),
+}
+PICTURED: dict[str, Way] = {
+    "CNN as it begins": Way(partial(convolutional, steps=0), CNN_RATES),
+    "CNN on log-mel, speaker's scale": Way(convolutional, CNN_RATES),
 }

@@ -36,13 +36,21 @@ class Trained:
     scale: str
     option: object
 
-    def scaled(self, x: Tensor, known: Tensor, seed: int) -> Tensor:
-        """The vectors of one speaker, ``[n, d]``, on the way's scale; ``known`` are the places of the labelled ones."""
+    def scaled(self, x: Tensor, known: Tensor, basis: Tensor, seed: int) -> Tensor:
+        """The vectors of one speaker, ``[n, d]``, on the way's scale.
+
+        Args:
+            x: all of the speaker.
+            known: places of the labelled ones.
+            basis: which ones ``"speaker"`` takes the scale from, ``bool [n]``.
+            seed: of the order in which they come.
+        """
         x = (x - self.mean) / self.deviation
         if self.scale == "everybody":
             return x
         if self.scale == "speaker":
-            return speaker_scale.with_prior(x, self.prior, 0.0 if len(x) > 1 else self.prior.weight())
+            mean, variance = speaker_scale.statistics(x[basis], self.prior, 0.0)
+            return (x - mean) / (variance + 1e-5).sqrt()
         if self.scale == "labelled":
             mean, variance = speaker_scale.statistics(x[known], self.prior, self.prior.weight())
             return (x - mean) / variance.sqrt()
@@ -69,8 +77,14 @@ def learned(way: Way, clips: Clips, train: Tensor, option: object, shots: int, s
     return Trained(way.learn(lesson, option), mean, deviation, prior, way.scale, option)
 
 
-def answers(trained: Trained, clips: Clips, asked: Tensor, shots: int, seed: int) -> Tensor:
-    """The answers to the recordings of a mask, ``int64 [n]``, -1 elsewhere; speaker by speaker, half by half."""
+def answers(
+    trained: Trained, clips: Clips, asked: Tensor, shots: int, seed: int, basis: Tensor | None = None
+) -> Tensor:
+    """The answers to the recordings of a mask, ``int64 [n]``, -1 elsewhere; speaker by speaker, half by half.
+
+    ``basis`` is a mask of the recordings that a speaker's scale is taken from; ``None`` for all.
+    """
+    basis = torch.ones_like(asked) if basis is None else basis
     found, halves = torch.full_like(clips.y, -1), clips.halves()
     for speaker in clips.speakers[asked].unique().tolist():
         own = (clips.speakers == speaker).nonzero().flatten()
@@ -80,7 +94,7 @@ def answers(trained: Trained, clips: Clips, asked: Tensor, shots: int, seed: int
             question = torch.ones_like(y, dtype=torch.bool)
             if shots:
                 known, question = support(y, half == 1 - side, shots, seed, 2 * speaker + side), half == side
-            x = trained.scaled(clips.x[own], known, seed)
+            x = trained.scaled(clips.x[own], known, basis[own], seed)
             rest = torch.ones(len(own), dtype=torch.bool)
             rest[known] = False
             given = Given(x[rest], x[known], y[known])
@@ -107,7 +121,15 @@ def chosen(way: Way, clips: Clips, train: Tensor, validation: Tensor, shots: int
     return max(way.options, key=score)
 
 
-def by_folds(way: Way, clips: Clips, shots: int, seed: int, folds: int = 6, asked: tuple[Clips, ...] = ()) -> Tensor:
+def by_folds(
+    way: Way,
+    clips: Clips,
+    shots: int,
+    seed: int,
+    folds: int = 6,
+    asked: tuple[Clips, ...] = (),
+    basis: Tensor | None = None,
+) -> Tensor:
     """An answer to every recording, by people left out in folds: ``int64 [1 + len(asked), n]``.
 
     In each fold the option is chosen on the validation speakers, and the way then trained once more on all who are not
@@ -119,13 +141,14 @@ def by_folds(way: Way, clips: Clips, shots: int, seed: int, folds: int = 6, aske
         seed: of folds, draws, and first weights.
         folds: how many.
         asked: the same recordings in other conditions, which are only asked.
+        basis: recordings that the scale of a *tested* speaker is taken from, ``bool [n]``; ``None`` for all.
     """
     found = torch.full((1 + len(asked), len(clips)), -1)
     for train, validation, test in clips.folds(folds, seed):
         option = chosen(way, clips, train, validation, shots, seed)
         trained = learned(way, clips, train | validation, option, shots, seed)
         for row, each in enumerate((clips, *asked)):
-            found[row, test] = answers(trained, each, test, shots, seed)[test]
+            found[row, test] = answers(trained, each, test, shots, seed, basis)[test]
     return found
 
 

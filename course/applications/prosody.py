@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course import runtime
 from course.data import Sounds
@@ -152,13 +152,13 @@ def percentiles(x: Tensor, shares: tuple[float, ...]) -> Tensor:
 
 
 def vector(wave: Tensor, rate: int) -> Tensor:
-    """All groups of a recording one after the other, ``float64 [132]``. Arguments and errors: :func:`frames_of`.
+    """All groups of a recording one after the other, ``float64 [133]``. Arguments and errors: :func:`frames_of`.
 
     Example:
         >>> from course.data.voices import say
         >>> said = say("heed hod", pitch=200)
         >>> vector(said.wave, said.rate).shape
-        torch.Size([132])
+        torch.Size([133])
     """
     found = frames_of(wave.double(), rate)
     return torch.cat([part for group in GROUPS.values() for part in group(found)])
@@ -175,8 +175,17 @@ def places() -> dict[str, slice]:
     return slices
 
 
+def picture(wave: Tensor, rate: int, height: int, width: int) -> Tensor:
+    """The levels of the speech as a small picture, ``float64 [height * width]``: bands and time are averaged."""
+    mel = log_mel(wave.double(), rate, conventions(rate))
+    energy = 10 * (10 ** (mel / 10)).sum(1).log10()
+    speech = (energy > energy.max() - QUIET).nonzero().flatten()
+    mel = mel[int(speech[0]) : int(speech[-1]) + 1]
+    return nn.functional.adaptive_avg_pool2d(mel.T[None], (height, width)).flatten()
+
+
 def vectors(sounds: Sounds) -> Tensor:
-    """A vector for each recording, ``float64 [n, 132]``.
+    """A vector for each recording, ``float64 [n, 133]``.
 
     Raises:
         DataError: as :func:`frames_of`; the message names the place of the recording in the set.

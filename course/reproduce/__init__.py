@@ -42,6 +42,16 @@ RECIPES = {
         ("noto_emoji",),
         "find a picture by its name and keywords among 200: the same maps with Google's pictures and richer texts",
     ),
+    "voices-emotion": Listed(
+        "course.reproduce.speech_emotion:VoicesEmotion",
+        (),
+        "simulated emotions of unseen speakers: the speaker's scale, few labels, MAML, noise, an emotion never heard",
+    ),
+    "ravdess-emotion": Listed(
+        "course.reproduce.speech_emotion:RavdessEmotion",
+        ("ravdess",),
+        "eight acted emotions of unseen actors: the speaker's scale, few labels, MAML, noise, an emotion never heard",
+    ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
         ("fsdd",),
