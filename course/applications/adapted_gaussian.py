@@ -104,7 +104,7 @@ class AdaptedGaussian:
         return replace(self, means=means)
 
     def with_class(self, x: Tensor, floor: float) -> Self:
-        r"""One more class, from K vectors ``[K, d]``: the predictive density of its mean's posterior, :eq:`emotion-new`.
+        r"""One more class, from K vectors ``[K, d]``, whose mean is uncertain: :eq:`emotion-new`.
 
         .. math:: b_j = \operatorname{Var}_k m_{kj} + \beta, \qquad
                   m_j = \bar m_j + \frac{K b_j}{1 + K b_j}(\bar x_j - \bar m_j), \qquad
@@ -128,9 +128,7 @@ class AdaptedGaussian:
         mean = middle + n * between / (1 + n * between) * (new.mean(0) - middle)
         variance = 1 + between / (1 + n * between)
         variances = torch.cat([torch.ones_like(means), variance[None]])
-        return replace(
-            self, whitening=self.whitening @ axes, means=torch.cat([means, mean[None]]), variances=variances
-        )
+        return replace(self, whitening=self.whitening @ axes, means=torch.cat([means, mean[None]]), variances=variances)
 
 
 def prototypes(x: Tensor, y: Tensor, n_way: int, query: Tensor) -> Tensor:

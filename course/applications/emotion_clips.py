@@ -116,13 +116,11 @@ def clips_of(sounds: Sounds, content: Tensor | None = None) -> Clips:
         raise DataError(f"{sounds.name}: recordings {first[0] + 1} and {first[1] + 1} are the same: keep one of them")
     content = torch.full_like(sounds.y, -1) if content is None else content
     people = {"speakers": sounds.speakers, "speaker_names": sounds.speaker_names}
-    return Clips(
-        vectors(sounds), sounds.y, sounds.classes, **people, content=content, name=sounds.name, prints=prints
-    )
+    return Clips(vectors(sounds), sounds.y, sounds.classes, **people, content=content, name=sounds.name, prints=prints)
 
 
 def registered(name: str) -> tuple[Sounds, Tensor]:
-    """A set that the course knows, and what is said in each recording: a vowel (``voices``), a sentence (``ravdess``)."""
+    """A set that the course knows, and what is said in each recording: a vowel or a sentence."""
     if name == "voices":
         return data.load("voices", label="emotion"), data.load("voices", label="vowel").y
     sounds = data.load("ravdess", rate=RATE)

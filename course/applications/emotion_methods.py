@@ -72,7 +72,8 @@ class Way:
         learn: from a lesson and an option to a function that answers.
         options: four of them.
         scale: whose zero and scale the vectors have: ``"everybody"``, ``"speaker"`` (all recordings of the speaker),
-            ``"labelled"`` (those with labels), ``"so far"`` (as they come).
+            ``"leaning"`` (these and a prior), ``"labelled"`` (those with labels and a prior), or
+            ``"so far"`` (as they come).
     """
 
     learn: Callable[[Lesson, object], Answer]
@@ -110,17 +111,21 @@ def most_frequent(lesson: Lesson, option: object) -> Answer:
 
 
 def fine_tuned(lesson: Lesson, option: tuple[float, int]) -> Answer:
-    """Logistic regression, then gradient descent on the speaker's labelled recordings: :eq:`maml-inner-step`."""
+    """Logistic regression, then gradient descent on the speaker's labelled recordings: :eq:`emotion-tuning`."""
     penalty, steps = option
     weight, bias = logistic_weights(lesson, penalty)
-    model = nn.Linear(weight.shape[1], lesson.n_way, dtype=torch.float64)
+    return lambda query, given: tuned(weight, bias, given, steps)(query)
+
+
+def tuned(weight: Tensor, bias: Tensor, given: Given, steps: int) -> Callable[[Tensor], Tensor]:
+    r"""A linear classifier after some steps of gradient descent on labelled vectors, from vectors to scores.
+
+    .. math:: (W, b) \leftarrow (W, b) - \alpha\,\nabla\mathcal L_S(W, b)
+    """
+    model = nn.Linear(weight.shape[1], len(weight), dtype=weight.dtype)
     start = {"weight": weight, "bias": bias}
-
-    def answer(query: Tensor, given: Given) -> Tensor:
-        new = adapt(model, start, given.x, given.y, loss=F.cross_entropy, lr=RATE, steps=steps)
-        return functional_call(model, new, (query,)).detach()
-
-    return answer
+    new = adapt(model, start, given.x, given.y, loss=F.cross_entropy, lr=RATE, steps=steps)
+    return lambda query: functional_call(model, new, (query,)).detach()
 
 
 def gaussian(lesson: Lesson, shrinkage: float) -> Answer:
@@ -234,7 +239,9 @@ def convolutional(lesson: Lesson, rate: float, steps: int = 80) -> Answer:
     model = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(32 * 2 * 3, lesson.n_way))
     x, optimizer = lesson.x.float(), torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     for step in range(steps):
-        rows = torch.from_numpy(runtime.step_generator(lesson.seed, step).choice(len(x), min(48, len(x)), replace=False))
+        rows = torch.from_numpy(
+            runtime.step_generator(lesson.seed, step).choice(len(x), min(48, len(x)), replace=False)
+        )
         optimizer.zero_grad()
         F.cross_entropy(model(x[rows]), lesson.y[rows]).backward()
         optimizer.step()

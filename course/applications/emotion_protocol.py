@@ -14,7 +14,7 @@ from course.applications.emotion_clips import Clips, support
 from course.applications.emotion_methods import Answer, Given, Lesson, Way
 from course.runtime import step_generator
 
-SCALES = ("everybody", "speaker", "labelled", "so far")
+SCALES = ("everybody", "speaker", "leaning", "labelled", "so far")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Trained:
         x = (x - self.mean) / self.deviation
         if self.scale == "everybody":
             return x
-        if self.scale == "speaker":
-            mean, variance = speaker_scale.statistics(x[basis], self.prior, 0.0)
+        if self.scale in ("speaker", "leaning"):
+            weight = self.prior.weight() if self.scale == "leaning" else 0.0
+            mean, variance = speaker_scale.statistics(x[basis], self.prior, weight)
             return (x - mean) / (variance + 1e-5).sqrt()
         if self.scale == "labelled":
             mean, variance = speaker_scale.statistics(x[known], self.prior, self.prior.weight())
