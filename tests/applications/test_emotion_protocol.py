@@ -1,6 +1,7 @@
 """Folds, halves and draws: nobody is asked who was heard, no sentence is on both sides, no later number leaks."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -99,11 +100,11 @@ def test_the_speakers_scale_removes_what_a_speaker_is(clips):
 
 def test_a_random_split_flatters_where_speakers_differ():
     """With what speakers are in the vectors, and no scale of their own, knowing the speaker helps."""
-    far = points(speakers=6, each=8, offset=30.0)
+    far = points(speakers=6, each=8, offset=4.0, d=3)
     way = replace(ANYBODY["support vectors"], options=(10.0,))
     left_out, at_random = by_folds(way, far, 0, 0, 3)[0], by_recordings(way, far, 0, 3)
     assert right_by_speaker(far, at_random).mean() > right_by_speaker(far, left_out).mean() + 0.1
-    assert (by_recordings(ANYBODY["Gaussian, speaker's scale"], far, 0, 3) == far.y).double().mean() > 0.95
+    assert right_by_speaker(far, by_recordings(ANYBODY["Gaussian, speaker's scale"], far, 0, 3)).mean() > 0.95
 
 
 def test_other_conditions_are_only_asked(clips):
@@ -116,19 +117,24 @@ def test_other_conditions_are_only_asked(clips):
 
 def test_networks_learn_and_their_start_is_no_better_than_guessing():
     many = points(speakers=8, each=8)
+    train, validation, test = next(many.folds(4, 0))
+
+    def share(way: Way, clips: Clips, option: object, shots: int, **steps) -> float:
+        way = replace(way, learn=partial(way.learn, **steps))
+        trained = learned(way, clips, train | validation, option, shots, 0)
+        return (emotion_protocol.answers(trained, clips, test, shots, 0) == clips.y)[test].double().mean().item()
+
     for name in ("MAML, speaker's scale", "ProtoMAML, speaker's scale"):
-        way = replace(LABELLED[name], options=((0.1, 1e-2),))
-        assert right_by_speaker(many, by_folds(way, many, 2, 0, 4)[0]).mean() > 0.85
+        assert share(LABELLED[name], many, (0.1, 1e-2), 2, steps=20) > 0.85
     pictures = replace(many, x=many.x.repeat(1, 64))  # 16 x 24 numbers
     begin, end = (
-        right_by_speaker(many, by_folds(replace(way, options=(1e-2,)), pictures, 0, 0, 3)[0]).mean()
-        for way in PICTURED.values()
+        share(way, pictures, 1e-2, 0, steps=steps) for way, steps in zip(PICTURED.values(), (0, 25), strict=True)
     )
     assert begin < 0.65 and end > begin
 
 
 def test_a_new_emotion_is_named_and_certainty_about_its_mean_costs():
-    found = new_emotion.measured(points(speakers=6, each=6, d=8), 0, 3)
+    found = new_emotion.measured(points(speakers=5, each=4, d=8), 0, 3)
     share = {name: (new.mean().item(), seen.mean().item()) for name, (new, seen) in found.items()}
     assert share["no example"][0] == 0 and share["no example"][1] > 90
     assert share["all recordings of the others"][0] > 90
