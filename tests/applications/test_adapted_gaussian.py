@@ -1,5 +1,7 @@
 """Gaussians whose means move: equality with scikit-learn, limits, invariances, and the density of a new class."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from scipy.stats import multivariate_normal
@@ -73,7 +75,7 @@ def test_em_never_lowers_its_objective_and_labels_alone_are_no_step(data):
         return density.logsumexp(1).sum() - tau / 2 * ((means - model.means) ** 2).sum()
 
     values = [objective(model.with_unlabelled(x[30:], tau, steps).means) for steps in range(8)]
-    assert all(after >= before - 1e-9 for before, after in zip(values, values[1:], strict=False))
+    assert all(after >= before - 1e-9 for before, after in pairwise(values))
     assert values[-1] > values[0]
 
 

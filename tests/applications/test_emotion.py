@@ -71,7 +71,7 @@ def test_others_are_measured_and_what_was_learned_is_refused(model, folder, tmp_
     others = people(tmp_path, speakers=(4, 5))
     assert cli.main(["apply", "emotion", "evaluate", "--model", str(model), "--data", str(others)]) == 0
     assert "| accuracy, 2 labelled of each emotion |" in capsys.readouterr().out
-    with pytest.raises(DataError, match="48 of 48 recordings of .* were in the training"):
+    with pytest.raises(DataError, match=r"48 of 48 recordings of .* were in the training"):
         saving.load(model).evaluate(str(folder))
     write(tmp_path / "speaker 4" / "joy" / "a.wav", wave(4, "tenderness", 50))
     with pytest.raises(DataError, match="has the emotion 'joy'; trained were anger"):

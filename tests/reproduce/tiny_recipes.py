@@ -18,6 +18,7 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
+from course.applications.emotion_clips import Clips
 from course.crossmodal.frozen_pairs import METHODS
 from course.crossmodal.seen_and_heard import glyphs_and_voices
 from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
@@ -30,6 +31,7 @@ from course.reproduce import (
     glyphs_vit,
     recipe_class,
     runner,
+    speech_emotion,
     wavenet_bits,
 )
 from course.reproduce.blobs_cyclegan import BlobsCycleGANConfig
@@ -262,6 +264,35 @@ def install_fusion(patch) -> None:
     patch(digits_fusion, "glyphs_and_voices", parts)
 
 
+def tiny_clips(*_) -> Clips:
+    """Three emotions of six speakers as points in a space of six dimensions, twice two sentences each."""
+    generator = torch.Generator().manual_seed(0)
+    y, speakers = torch.arange(3).repeat_interleave(4).repeat(6), torch.arange(6).repeat_interleave(12)
+    moved = 2 * torch.randn(6, 6, generator=generator)
+    x = (2 * torch.eye(3, 6)[y] + moved[speakers] + 0.6 * torch.randn(72, 6, generator=generator)).double()
+    people, content = tuple("abcdef"), torch.arange(4).repeat(18) % 2
+    return Clips(x, y, ("anger", "neutral", "sadness"), speakers, people, content, "tiny clips")
+
+
+def install_emotion(patch) -> None:
+    """A setting of each sort with one or two methods; the vectors are points."""
+    asked = ("prototypes", speech_emotion.GAUSSIAN)
+    some = {speech_emotion.NOTHING: ("most frequent emotion", speech_emotion.SCALED, speech_emotion.GAUSSIAN)}
+    some |= {speech_emotion.TWO: asked, speech_emotion.FLATTERED: (speech_emotion.SCALED,)}
+    some |= dict.fromkeys((speech_emotion.LOW, speech_emotion.WOMEN, speech_emotion.SEXES), asked[1:])
+    some |= dict.fromkeys((speech_emotion.AROUSAL, "recall of anger", "without melody"), asked[1:])
+    some |= {speech_emotion.LINE: asked, speech_emotion.NEW: ("no example", "K = 1, others")}
+    for kind in (speech_emotion.VoicesEmotion, speech_emotion.RavdessEmotion):
+        patch(kind, "settings", tuple(some))
+        patch(kind, "only", some)
+        patch(kind, "methods", tuple(dict.fromkeys(name for names in some.values() for name in names)))
+        patch(kind, "differences", ((speech_emotion.GAUSSIAN, speech_emotion.SCALED),))
+        patch(kind, "in_condition", lambda self, setting: replace(self.clips, x=0.5 * self.clips.x.flip(0)))
+    patch(speech_emotion, "registered", lambda name: (None, None))
+    patch(speech_emotion, "clips_of", tiny_clips)
+    patch(speech_emotion.EmotionConfig, "quick", lambda: speech_emotion.EmotionConfig(folds=3, seeds=(0, 1)))
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -355,6 +386,7 @@ def install(patch=setattr) -> None:
     patch(wavenet_bits, "held", cache(wavenet_bits.held))
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
+    install_emotion(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 

@@ -84,7 +84,7 @@ WRONG = {
         "the mean number of all": {"v = b + 1 / n": "v = b + 1 / n.mean()"},
         "noise of one recording": {"v = b + 1 / n": "v = b + 1.0"},
         "by moments": {
-            "    top = squares.max() / d": "    return float(max(0.0, (squares / d).mean() - (1 / n).mean()))\n    top = 1"
+            "    top = squares.max() / d": "    return float(max(0.0, (squares / d - 1 / n).mean()))\n    top = 1"
         },
         "dimensions are forgotten": {"(d * np.log(v) + squares / v)": "(np.log(v) + squares / v)"},
         "the precision": {
@@ -99,7 +99,7 @@ WRONG = {
         "a fixed range": {"np.concatenate([[0.0], np.geomspace(1e-9 * top, top, 4000)])": "np.linspace(0, 10, 4000)"},
         "a negative variance": {
             "    top = squares.max() / d": (
-                "    if np.ptp(n) == 0:\n        return float(squares.mean() / d - 1 / n[0])\n    top = squares.max() / d"
+                "    if np.ptp(n) == 0:\n        return squares.mean() / d - 1 / n[0]\n    top = squares.max() / d"
             )
         },
     },
