@@ -8,6 +8,7 @@ conditional independence and theorems on sufficient statistics* (2020).
 """
 
 from collections.abc import Sequence
+from math import log
 
 import torch
 from torch import Tensor
@@ -89,4 +90,5 @@ def bits_open(kernel: Tensor, weights: Tensor | None = None) -> float:
     kernel = checked(kernel)
     weights = torch.full((len(kernel),), 1 / len(kernel)) if weights is None else weights
     [weights] = checked(weights[None])
-    return max(0.0, -(weights @ torch.special.xlogy(kernel, kernel).sum(1)).item() / torch.log(torch.tensor(2.0)).item())
+    surprise = -torch.special.xlogy(kernel, kernel).sum(1) / log(2)
+    return (weights @ surprise).item() + 0.0  # no -0.0

@@ -1,4 +1,4 @@
-r"""Does nearness mean anything? Whether the nearest neighbour shows the same, and whether two spaces agree on who is near.
+r"""Does nearness mean anything? Whether the nearest neighbour shows the same, and whether two spaces agree.
 
 Two questions to ask of any vectors before a map is learned from them. The second compares spaces that have no axis in
 common: not their points, but the distances among them.
