@@ -58,7 +58,7 @@ def test_an_inverse_is_there_exactly_for_bijections_and_leads_back():
             assert all(each.inverse()(each(x)) == x for x in range(3))
             assert all(each(each.inverse()(y)) == y for y in range(3))
         else:
-            with pytest.raises(ValueError, match="no inverse: 2 elements|no inverse: 3 elements"):
+            with pytest.raises(ValueError, match=r"no inverse: [23] elements"):
                 each.inverse()
 
 
