@@ -1,5 +1,7 @@
 """The gradient of one outer step of MAML in PyTorch, by the course; and the problem that all three are given."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -12,7 +14,7 @@ SHOTS, TASKS, ALPHA = 10, 25, 0.01  # as in the paper's reference code
 
 
 def network() -> nn.Sequential:
-    layers = [nn.Linear(n, m) for n, m in zip(SIZES, SIZES[1:], strict=False)]
+    layers = [nn.Linear(n, m) for n, m in pairwise(SIZES)]
     return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
 
 
