@@ -116,6 +116,7 @@ def equality() -> dict:
     rows = {"dropped by first order": []}
     rows |= {f"{name}, {dtype}": [] for dtype in ("float64", "float32") for name in WAYS}
     rows |= {f"{name}, slope, h = {h:g}": [] for h in STEPS for name in WAYS}
+    rows |= {f"{name}, {what}": [] for name in WAYS for what in ("loss", "norm of the gradient")}
     rows |= {f"units switched, h = {h:g}": [] for h in STEPS}
     for seed in SEEDS:
         params, episode = maml_torch.problem(seed)
@@ -124,12 +125,20 @@ def equality() -> dict:
         for name, way in WAYS.items():
             for dtype in ("float64", "float32"):
                 rows[f"{name}, {dtype}"].append(difference(way(params, episode, dtype)[1], own))
-            gradient = way(params, episode, "float64")[1]
+            value, gradient = way(params, episode, "float64")
+            rows[f"{name}, loss"].append(value)
+            rows[f"{name}, norm of the gradient"].append(float(sum((g**2).sum() for g in gradient) ** 0.5))
             for h in STEPS:
                 rows[f"{name}, slope, h = {h:g}"].append(slope_error(way, params, episode, gradient, seed, h))
         for h in STEPS:
             rows[f"units switched, h = {h:g}"].append(switched(params, episode, seed, h))
     return rows
+
+
+def in_default_jax(params, episode, _dtype):
+    """As a reader would call it who hands over NumPy's arrays and asks for no type."""
+    value, found = maml_jax.meta_gradient(*([jnp.asarray(a) for a in each] for each in (params, episode)), ALPHA)
+    return float(value), found
 
 
 def without_x64() -> dict:
@@ -141,7 +150,8 @@ def without_x64() -> dict:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             given = [[jnp.asarray(a) for a in each] for each in (params, episode)]  # no dtype: as the arrays have it
-            found = maml_jax.meta_gradient(*given, ALPHA)[1]
+            found = [np.asarray(g, np.float64) for g in maml_jax.meta_gradient(*given, ALPHA)[1]]
+        off = slope_error(in_default_jax, params, episode, found, seed=0, h=1e-6)
         with warnings.catch_warnings(record=True) as asked:
             warnings.simplefilter("always")
             jnp.zeros(1, dtype="float64")
@@ -152,7 +162,8 @@ def without_x64() -> dict:
         "became": str(given[0][0].dtype),
         "warnings": len(said),
         "warnings_if_asked_for": len(asked),
-        "difference": difference([np.asarray(g) for g in found], own),
+        "difference": difference(found, own),
+        "slope_error": off,
     }
 
 
