@@ -9,7 +9,10 @@ and clones are copies: what came after them is not seen, so the output says how 
 
 import argparse
 import csv
+import platform
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -53,12 +56,23 @@ def newest_commit(clone: Path) -> dict:
     return {"commit": commit, "date": day}
 
 
+def build_error(package: str) -> str:
+    """What stops the release of a package from being built here: the first line that names an error, or ``""``."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, package]
+        done = subprocess.run(words, capture_output=True, text=True)
+    lines = (done.stdout + done.stderr).splitlines() if done.returncode else []
+    errors = [line.strip() for line in lines if " error: " in line]
+    return next(iter(errors), "unknown" if done.returncode else "")
+
+
 def main() -> None:
     from course.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path)
     parser.add_argument("clones", type=Path)
+    parser.add_argument("--build", default="learn2learn==0.2.0", help="a release to build, which takes half a minute")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     with options.list.open(encoding="utf8", newline="") as lines:
@@ -67,6 +81,7 @@ def main() -> None:
         "date": date.today().isoformat(),
         "list_reaches": newest,
         "packages": found,
+        "build": {"what": options.build, "python": platform.python_version(), "error": build_error(options.build)},
         "repositories": {name: newest_commit(options.clones / folder) for name, folder in REPOSITORIES.items()},
     }
     print(write_json(options.output, content).read_text())
