@@ -10,6 +10,7 @@ and clones are copies: what came after them is not seen, so the output says how 
 import argparse
 import csv
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -57,12 +58,12 @@ def newest_commit(clone: Path) -> dict:
 
 
 def build_error(package: str) -> str:
-    """What stops the release of a package from being built here: the first line that names an error, or ``""``."""
+    """What stops the release of a package from being built here: the first error of the compiler, or ``""``."""
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, package]
         done = subprocess.run(words, capture_output=True, text=True)
     lines = (done.stdout + done.stderr).splitlines() if done.returncode else []
-    errors = [line.strip() for line in lines if " error: " in line]
+    errors = [line.strip() for line in lines if re.search(r":\d+: (fatal )?error:", line)]
     return next(iter(errors), "unknown" if done.returncode else "")
 
 
