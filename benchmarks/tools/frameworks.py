@@ -3,8 +3,8 @@
     python benchmarks/tools/frameworks.py --output book/results/tools-frameworks.json
 
 It needs the extra ``frameworks``. All three get the same numbers, drawn by the course. Times are those of the processor
-(one thread, one core), taken in turn, so that other programs disturb them little; the first call of a compiled function
-is measured apart, by the clock.
+(one thread, one core), taken in turn, so that other programs disturb them little; the first call, in which some compile,
+is measured apart.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter, process_time
+from time import process_time
 
 os.environ |= {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
@@ -256,9 +256,9 @@ def times(repeats: int) -> list[dict]:
     }
     first, taken = {}, {name: [] for name in actions}
     for name, action in actions.items():
-        start = perf_counter()
+        start = process_time()
         action()
-        first[name] = perf_counter() - start
+        first[name] = process_time() - start
         action()
     for _ in range(repeats):
         for name, action in actions.items():
