@@ -3,8 +3,8 @@
     python benchmarks/tools/frameworks.py --output book/results/tools-frameworks.json
 
 It needs the extra ``frameworks``. All three get the same numbers, drawn by the course. Times are those of the processor
-(one thread, one core), taken in turn, so that other programs disturb them little; the first call, in which some compile,
-is measured apart.
+(one thread, one core), taken in turn, so that other programs disturb them little; the first call, in which some are
+compiled, is measured apart.
 """
 
 import argparse
