@@ -10,7 +10,7 @@ from course.data import Episode, SinusoidTasks
 from course.meta_learning.maml import meta_gradient
 
 SIZES = (1, 40, 40, 1)  # the network of the paper's sine waves
-SHOTS, TASKS, ALPHA = 10, 25, 0.01  # as in the paper's reference code
+SHOTS, TASKS, ALPHA = 10, 25, 0.01  # shots and rate of the paper, tasks of its code
 
 
 def network() -> nn.Sequential:
