@@ -118,6 +118,8 @@ class VoicesEmotion(Recipe):
         (TUNED, MAML),
         (TUNED, PROTO_MAML),
         (MAML, "MAML as it begins"),
+        ("support vectors, speaker's scale", "support vectors"),
+        (new_emotion.NO_EXAMPLE, "K = 2, others"),
         ("K = 2, same speaker", "K = 2, others"),
         ("K = 2, others", "K = 2, others, as prototype"),
     )
