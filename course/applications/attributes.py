@@ -50,6 +50,16 @@ def indicators(classes: Sequence[frozenset[str]], attributes: Sequence[str]) -> 
     return torch.tensor([[float(word in each) for word in attributes] for each in classes]).reshape(len(classes), -1)
 
 
+def principal_directions(x: Tensor, count: int) -> Tensor:
+    """The first directions of the largest variance of centred rows ``[n, p]``, or all that there are: ``[p, k]``."""
+    if len(x) < x.shape[1]:
+        values, vectors = torch.linalg.eigh(x @ x.T)
+        kept = (values > 1e-6 * values[-1]).nonzero().flatten()[-count:].flip(0)
+        return x.T @ (vectors[:, kept] / values[kept].sqrt())
+    values, vectors = torch.linalg.eigh(x.T @ x)
+    return vectors[:, (values > 1e-6 * values[-1]).nonzero().flatten()[-count:].flip(0)]
+
+
 class AttributeClassifier:
     r"""A logistic regression for each attribute, and classes scored by theirs.
 
@@ -74,7 +84,7 @@ class AttributeClassifier:
         if not ((self.prior > 0) & (self.prior < 1)).all():
             raise ValueError("each attribute must be there in some pictures and missing in others")
         self.centre = Centred(x)
-        self.basis = torch.linalg.svd(self.centre(x), full_matrices=False)[2][:directions].T
+        self.basis = principal_directions(self.centre(x), directions)
         z, has = self.project(x), has.to(x)
         self.weights = x.new_zeros(z.shape[1], has.shape[1]).requires_grad_()
         self.bias = torch.logit(self.prior.to(x)).requires_grad_()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from course.applications.attributes import AttributeClassifier, indicators, vocabulary, words
+from course.applications.attributes import AttributeClassifier, indicators, principal_directions, vocabulary, words
 
 
 def drawn(n=120, p=5, seed=0):
@@ -74,3 +74,12 @@ def test_attributes_that_teach_nothing_are_refused():
         AttributeClassifier(x, torch.cat([has, torch.ones(len(x), 1)], 1), 0.1)
     with pytest.raises(ValueError, match=r"must be \[n, M\]"):
         AttributeClassifier(x, has[1:], 0.1)
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_principal_directions_are_those_of_the_singular_value_decomposition(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    found, expected = principal_directions(x - x.mean(0), 5), torch.linalg.svd(x - x.mean(0))[2][:5].T
+    torch.testing.assert_close(found @ found.T, expected @ expected.T)
+    torch.testing.assert_close(found.T @ found, torch.eye(5).double())
+    assert principal_directions(x - x.mean(0), 100).shape[1] == 7 + (shape[1] == 8)
