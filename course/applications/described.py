@@ -1,4 +1,4 @@
-"""Classes with pictures and descriptions, split so that some classes have no picture in training, and how it is counted.
+"""Classes with pictures and descriptions, split so that some have no picture in training, and how answers are counted.
 
 One protocol for every set: a class has *support* pictures, which training may see, and *query* pictures, which it is
 asked about. Those of a training class may be seen as well, but for two lots of training classes, whose queries are kept
@@ -146,9 +146,7 @@ def measured(scorer: Scorer, of: Described, split: ClassSplit) -> dict[str, floa
     return found | generalised(scorer, of, split) | {"refusal": refusal(scorer, of, split)}
 
 
-def chosen_repairs(
-    scorer: Scorer, of: Described, split: ClassSplit, known: Tensor
-) -> tuple[int, float, float]:
+def chosen_repairs(scorer: Scorer, of: Described, split: ClassSplit, known: Tensor) -> tuple[int, float, float]:
     """The number of neighbours and the temperatures that name most of the validation classes: of :func:`csls`, and of
     :func:`inverted_softmax` with training pictures and with the questions themselves as references."""
     x, labels = asked(of, split.validation, split.validation)

@@ -115,7 +115,9 @@ def auroc(inside: Tensor, outside: Tensor) -> float:
         0.9166666666666666
     """
     if inside.dim() != 1 or outside.dim() != 1 or not len(inside) or not len(outside):
-        raise ValueError(f"scores must be [n] and [m], at least one each, got {described(inside)}, {described(outside)}")
+        raise ValueError(
+            f"scores must be [n] and [m], at least one each, got {described(inside)}, {described(outside)}"
+        )
     below, below_or_equal = (torch.searchsorted(outside.sort().values, inside, right=right) for right in (False, True))
     return ((below + below_or_equal).double() / 2).mean().item() / len(outside)
 

@@ -4,13 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from course.applications.generalised import (
-    accuracy_of_both,
-    auroc,
-    best_constant,
-    harmonic_mean,
-    stacked,
-)
+from course.applications.generalised import accuracy_of_both, auroc, best_constant, harmonic_mean, stacked
 
 
 def drawn(seed, ties=False):
@@ -51,7 +45,10 @@ def test_the_harmonic_mean_is_between_and_nearer_to_the_smaller():
 def test_auroc_is_scikit_learns_and_ties_count_half():
     generator = torch.Generator().manual_seed(2)
     for high in (4, 1000):
-        inside, outside = torch.randint(high, (30,), generator=generator), torch.randint(high, (17,), generator=generator)
+        inside, outside = (
+            torch.randint(high, (30,), generator=generator),
+            torch.randint(high, (17,), generator=generator),
+        )
         inside = inside + high // 4
         labels = [1] * 30 + [0] * 17
         assert auroc(inside, outside) == pytest.approx(roc_auc_score(labels, torch.cat([inside, outside]).tolist()))

@@ -10,7 +10,9 @@ def drawn(classes=30, shots=3, spread=1.0, noise=1.0, seed=0, width=20):
     generator = torch.Generator().manual_seed(seed)
     text = torch.randn(classes, width, generator=generator, dtype=torch.float64)
     centre = text + spread * torch.randn(classes, width, generator=generator, dtype=torch.float64)
-    pictures = centre[:, None] + noise * torch.randn(classes, shots + 4, width, generator=generator, dtype=torch.float64)
+    pictures = centre[:, None] + noise * torch.randn(
+        classes, shots + 4, width, generator=generator, dtype=torch.float64
+    )
     return text, pictures[:, :shots], pictures[:, shots:], centre
 
 
@@ -25,7 +27,9 @@ def test_with_the_ratio_of_variances_as_worth_it_is_the_posterior_mean():
 
 def test_no_other_worth_is_nearer_to_the_centres():
     text, shots, _, centre = drawn(classes=4000, spread=0.7, noise=1.4)
-    errors = {worth: (mixed_prototypes(text, shots, worth) - centre).square().mean() for worth in (1.0, 2.0, 4.0, 8.0, 16.0)}
+    errors = {
+        worth: (mixed_prototypes(text, shots, worth) - centre).square().mean() for worth in (1.0, 2.0, 4.0, 8.0, 16.0)
+    }
     assert min(errors, key=errors.get) == 4.0
     expected = 1 / (1 / 0.49 + 3 / 1.96)  # the variance of the posterior
     assert errors[4.0].item() == pytest.approx(expected, rel=0.02)
