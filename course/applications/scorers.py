@@ -16,6 +16,7 @@ from course.crossmodal.frozen_pairs import (
     RATES,
     RIDGES,
     TEMPERATURES,
+    Map,
     Maps,
     cca_maps,
     contrastive_maps,
@@ -55,6 +56,8 @@ def scorers(method: str, of: Described, split: ClassSplit, *, seed: int = 0) -> 
         return [by_maps(of, contrastive_maps(x, of.texts[labels], 0.0, 0.1, 1e-3, steps=0, seed=seed))]
     if method not in MAPS:
         raise ValueError(f"there is no method {method!r}; choose of {', '.join([START, ATTRIBUTES, *MAPS])}")
+    if method == ALIGNED:
+        return aligned_scorers(of, x, labels)
     fit, grids = MAPS[method]
     options = {"seed": seed, "groups": labels} if method == CONTRAST else {}
     return [by_maps(of, fit(x, of.texts[labels], *setting, **options)) for setting in product(*grids)]
@@ -72,6 +75,17 @@ def by_maps(of: Described, maps: Maps) -> Scorer:
 
 def _cosines(x: Tensor, classes: Tensor, *, of: Described, maps: Maps) -> Tensor:
     return similarity(maps, x, of.texts[classes])
+
+
+def aligned_scorers(of: Described, x: Tensor, labels: Tensor) -> list[Scorer]:
+    """CCA for every ridge once; fewer components are the first of the many."""
+    components, ridges = MAPS[ALIGNED][1]
+    fitted = [cca_maps(x, of.texts[labels], max(components), ridge) for ridge in ridges]
+    return [by_maps(of, tuple(_first(side, k) for side in maps)) for k in components for maps in fitted]
+
+
+def _first(side: Map, count: int) -> Map:
+    return lambda new: side(new)[:, :count]
 
 
 def attribute_scorers(of: Described, x: Tensor, labels: Tensor) -> list[Scorer]:

@@ -1,8 +1,11 @@
 """The protocol: which pictures training sees, whom it is asked about, and numbers that a known truth must have."""
 
+from itertools import product
+
 import pytest
 import torch
 
+from course.applications.class_maps import similarity
 from course.applications.described import (
     ClassSplit,
     Described,
@@ -13,7 +16,19 @@ from course.applications.described import (
     training_pictures,
     turned,
 )
-from course.applications.scorers import ALIGNED, ATTRIBUTES, BACK, CONTRAST, NEIGHBOURS, RIDGE, START, chosen, scorers
+from course.applications.scorers import (
+    ALIGNED,
+    ATTRIBUTES,
+    BACK,
+    CONTRAST,
+    MAPS,
+    NEIGHBOURS,
+    RIDGE,
+    START,
+    chosen,
+    scorers,
+)
+from course.crossmodal.frozen_pairs import cca_maps
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +101,14 @@ def test_eight_trials_each_and_the_best_in_validation_is_taken(of, split):
     assert best_scorer([lambda x, c: -right(x, c), right, right], of, split) is right
     with pytest.raises(ValueError, match="there is no method 'other'"):
         scorers("other", of, split)
+
+
+def test_cca_with_fewer_components_is_the_one_that_was_fitted_with_fewer(of, split, monkeypatch):
+    monkeypatch.setitem(MAPS, ALIGNED, (cca_maps, ((5, 19), (0.3, 3.0))))
+    x, labels = training_pictures(of, split)
+    for found, (count, ridge) in zip(scorers(ALIGNED, of, split), product((5, 19), (0.3, 3.0)), strict=True):
+        expected = similarity(cca_maps(x, of.texts[labels], count, ridge), x[:5], of.texts)
+        torch.testing.assert_close(found(x[:5], torch.arange(90)), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_a_perfect_scorer_has_perfect_numbers(of, split):
