@@ -85,7 +85,7 @@ def aligned_scorers(of: Described, x: Tensor, labels: Tensor) -> list[Scorer]:
 
 
 def _first(side: Map, count: int) -> Map:
-    return lambda new: side(new)[:, :count]
+    return lambda new: side(new)[..., :count]
 
 
 def attribute_scorers(of: Described, x: Tensor, labels: Tensor) -> list[Scorer]:

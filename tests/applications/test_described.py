@@ -109,6 +109,8 @@ def test_cca_with_fewer_components_is_the_one_that_was_fitted_with_fewer(of, spl
     for found, (count, ridge) in zip(scorers(ALIGNED, of, split), product((5, 19), (0.3, 3.0)), strict=True):
         expected = similarity(cca_maps(x, of.texts[labels], count, ridge), x[:5], of.texts)
         torch.testing.assert_close(found(x[:5], torch.arange(90)), expected, atol=1e-4, rtol=1e-3)
+        side = found.keywords["maps"][0]  # also of several pictures for each class
+        torch.testing.assert_close(side(x[:4].reshape(2, 2, -1)), side(x[:4]).reshape(2, 2, -1))
 
 
 def test_a_perfect_scorer_has_perfect_numbers(of, split):
