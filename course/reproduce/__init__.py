@@ -27,6 +27,31 @@ RECIPES = {
         ("mnist",),
         "correlation or contrast between the halves of MNIST digits, with the same networks and batches",
     ),
+    "emoji-zeroshot-cuts": Listed(
+        "course.reproduce.emoji_zeroshot:EmojiZeroShotCuts",
+        (),
+        "for whom naming unseen emoji works: by group, by language of the description, by ImageNet's classes",
+    ),
+    "glyphs-zeroshot-shots": Listed(
+        "course.reproduce.glyphs_zeroshot:GlyphsZeroShotShots",
+        (),
+        "how many pictures a name is worth: letters never seen from a name, from 1 to 5 pictures, and from both",
+    ),
+    "noto-zeroshot": Listed(
+        "course.reproduce.emoji_zeroshot:NotoZeroShot",
+        ("noto_emoji",),
+        "name pictures of 200 emoji never seen, drawn by another artist, from names and keywords",
+    ),
+    "glyphs-zeroshot": Listed(
+        "course.reproduce.glyphs_zeroshot:GlyphsZeroShot",
+        (),
+        "name letters never seen by their Unicode names: letters held out, and whole scripts",
+    ),
+    "emoji-zeroshot": Listed(
+        "course.reproduce.emoji_zeroshot:EmojiZeroShot",
+        (),
+        "name pictures of 200 emoji never seen by attributes, ridge, CCA and contrast; hubs, seen classes, refusal",
+    ),
     "digits-contrastive": Listed(
         "course.reproduce.digits_contrastive:DigitsContrastive",
         ("fsdd", "mnist"),

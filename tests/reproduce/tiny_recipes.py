@@ -18,6 +18,7 @@ import torch
 from accelerate import debug_launcher
 
 from course import data
+from course.applications import scorers
 from course.applications.emotion_clips import Clips
 from course.crossmodal.frozen_pairs import METHODS
 from course.crossmodal.seen_and_heard import glyphs_and_voices
@@ -26,9 +27,11 @@ from course.meta_learning.maml import MAMLConfig
 from course.reproduce import (
     digits_fusion,
     emoji_contrastive,
+    emoji_zeroshot,
     glyphs_cyclegan,
     glyphs_transfer,
     glyphs_vit,
+    glyphs_zeroshot,
     recipe_class,
     runner,
     speech_emotion,
@@ -40,6 +43,7 @@ from course.reproduce.digits_cyclegan import DigitsCycleGANConfig
 from course.reproduce.digits_fusion import FusionConfig
 from course.reproduce.emoji_contrastive import EmojiContrastiveConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
+from course.reproduce.emoji_zeroshot import EmojiZeroShotConfig, NotoZeroShotConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_cyclegan import GlyphsCycleGANConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
@@ -48,6 +52,7 @@ from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
 from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfig
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
+from course.reproduce.glyphs_zeroshot import GlyphsZeroShotConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.mnist_halves_contrastive import MnistHalvesConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
@@ -79,6 +84,9 @@ NAMED = {
     "seeds": (0, 1),
 }
 EMOJI_CONTRASTIVE = replace(EmojiContrastiveConfig.quick(), **NAMED)
+UNSEEN = {"size": 16, "test": 8, "validation": 6, "seeds": (0, 1)}
+EMOJI_ZEROSHOT = replace(EmojiZeroShotConfig.quick(), **UNSEEN)
+GLYPHS_ZEROSHOT = replace(GlyphsZeroShotConfig.quick(), **UNSEEN)
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
@@ -293,6 +301,31 @@ def install_emotion(patch) -> None:
     patch(speech_emotion.EmotionConfig, "quick", lambda: speech_emotion.EmotionConfig(folds=3, seeds=(0, 1)))
 
 
+def install_zeroshot(patch) -> None:
+    """Names with a letter to share, a trial or two for each method, and few settings of the cuts."""
+    for config in (EmojiZeroShotConfig, NotoZeroShotConfig):
+        patch(config, "quick", lambda: EMOJI_ZEROSHOT)
+    patch(GlyphsZeroShotConfig, "quick", lambda: GLYPHS_ZEROSHOT)
+    patch(emoji_zeroshot, "look_alikes", lambda: ((chr(0x1F400), chr(0x1F401)),))
+    patch(emoji_zeroshot, "words", lambda text: frozenset(f"{chr(97 + int(n) // 25)}{n[-1]}" for n in text.split()[:1]))
+    patch(scorers, "LEAST", (2,))
+    patch(scorers, "MAPS", {name: (fit, [grid[:2] for grid in grids]) for name, (fit, grids) in scorers.MAPS.items()})
+    cuts, few = emoji_zeroshot.EmojiZeroShotCuts, ("group: Green", "described in de", emoji_zeroshot.UNKNOWN)
+    patch(cuts, "settings", few)
+    patch(emoji_zeroshot, "ALIKE_GROUPS", ("Green",))
+    letters = tuple("ABCDEFGHIJKLMabcdefghijklmΓΔΘΛΞΠЖЯЮЩ")
+    patch(glyphs_zeroshot, "alphabet", lambda: letters)
+    patch(glyphs_zeroshot, "pictures", tiny_letters)
+
+
+def tiny_letters(size: int) -> torch.Tensor:
+    """Twelve noisy pictures of one colour for each of 36 letters."""
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.rand(36, 1, 3, 1, 1, generator=generator)
+    noisy = colours + 0.1 * torch.rand(36, 12, 3, 1, 1, generator=generator)
+    return (noisy / 1.1).expand(-1, -1, -1, size, size)
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -387,6 +420,7 @@ def install(patch=setattr) -> None:
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
     install_emotion(patch)
+    install_zeroshot(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
