@@ -1,6 +1,6 @@
 """UMSAB: tweets in eight languages, each negative, neutral or positive, as many of one sort as of another.
 
-The labels of all languages are the same file, for the tweets are sorted by label. No tweet is the translation of another.
+The tweets are sorted by label, so the labels of all languages are the same file. No tweet translates another.
 
 Source: Barbieri, Espinosa Anke and Camacho-Collados, *XLM-T: multilingual language models in Twitter for sentiment
 analysis and beyond* (2022).
