@@ -1,4 +1,4 @@
-"""Recipes ``emoji-crosslingual`` and ``umsab-crosslingual``: a class of texts in a language without labels, or with few.
+"""Recipes ``emoji-crosslingual`` and ``umsab-crosslingual``: texts in a language without labels, or few.
 
 Languages are left out in four groups. A frozen multilingual encoder makes vectors; what is learned stands upon it:
 linear heads from English or from all other languages, prototypes, a meta-learned metric, a head by MAML, a head that
@@ -7,8 +7,10 @@ English. The interval is over target languages, of which each is a mean over the
 sources and, among emoji, the things that are named, so that they are not independent.
 """
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import ClassVar
@@ -34,7 +36,7 @@ ENGLISH, ENGLISH_BALANCED, ENGLISH_CENTRED = (
 ALL, ALL_BALANCED, ALL_CENTRED = (f"all-source head{more}" for more in ("", ", balanced", ", balanced, centred"))
 WRONG = "all-source head, balanced, centred by another language"
 UNTRAINED = "all-source head, balanced, centred, untrained encoder"
-ORACLE = "head on all labels of the target"
+ORACLE, JOINED = "head on all labels of the target", "head on all labels of sources and target"
 ALONE = "head on the few labels alone"
 PROTOTYPES, BEGUN, METRIC = "prototypes", "metric as it begins", "meta-learned metric"
 MAML_NONE, MAML_FIVE = "MAML head, no step", "MAML head, five steps"
@@ -47,11 +49,11 @@ SINGLE = "one source language"
 F1 = "macro-F1"
 WITHOUT_LABELS = (
     ONE_CLASS, UNTRAINED, ENGLISH, ENGLISH_BALANCED, ENGLISH_CENTRED, ALL, ALL_BALANCED, ALL_CENTRED, WRONG, MAML_NONE,
-    ORACLE,
+    ORACLE, JOINED,
 )  # fmt: skip
 WITH_FEW = (ALL, ALL_CENTRED, ALONE, PROTOTYPES, BEGUN, METRIC, MAML_NONE, MAML_FIVE, ANCHORED)
 
-PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3)
+PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2)
 ANCHORS = (3e-3, 1e-2, 3e-2, 1e-1)
 COMPARED = tuple(product((False, True), ("none", "length 1")))  # centred; how vectors are compared
 METRICS = tuple(product((1e-3, 1e-2), (3.0, 6.0)))  # rate; scale
@@ -62,7 +64,7 @@ HEAD_OPTIONS = {  # sources, balanced, centred
     ALL_CENTRED: ("all", True, True), WRONG: ("all", True, True), UNTRAINED: ("all", True, True),
 }  # fmt: skip
 TRIALS = (
-    dict.fromkeys((*HEAD_OPTIONS, ORACLE, ALONE), PENALTIES)
+    dict.fromkeys((*HEAD_OPTIONS, ORACLE, JOINED, ALONE), PENALTIES)
     | {PROTOTYPES: COMPARED, BEGUN: (METRICS[0],), METRIC: METRICS, ANCHORED: ANCHORS, ONE_CLASS: (None,)}
     | dict.fromkeys((MAML_NONE, MAML_FIVE, SHUFFLED_NONE, SHUFFLED_FIVE), HEADS)
 )
@@ -73,28 +75,28 @@ class CrosslingualConfig:
     """How much is read, and how long is learned.
 
     Attributes:
-        left_out: languages that are left out together.
         pool: training texts of a language and class that are read (UMSAB; ``None``: all).
         drawn: of these, how many a seed draws.
+        concepts: emoji for training that a seed draws; all their names are read.
         validation: validation texts of a language and class (UMSAB).
         untrained: texts of a language and class and part that the untrained encoder reads.
         metric_steps, head_steps: of the two meta-learners.
         seeds: each draws training texts, the few labels and first weights; among emoji the parts, too.
     """
 
-    left_out: int = 2
     pool: int | None = None
     drawn: int | None = None
+    concepts: int | None = None
     validation: int | None = None
     untrained: int = 200
-    metric_steps: int = 200
-    head_steps: int = 150
+    metric_steps: int = 100
+    head_steps: int = 60
     seeds: tuple[int, ...] = (10, 11, 12, 13, 14)
 
     @classmethod
     def quick(cls) -> "CrosslingualConfig":
-        """A third of UMSAB's training tweets, and five seeds: about ten minutes on one core."""
-        return cls(pool=200, drawn=150, validation=80, untrained=50)
+        """A third of UMSAB's training tweets, half of the emoji, and five seeds: about ten minutes on one core."""
+        return cls(pool=200, drawn=150, concepts=500, validation=80, untrained=30)
 
     @classmethod
     def full(cls) -> "CrosslingualConfig":
@@ -130,23 +132,28 @@ class Crosslingual(Recipe):
     only: ClassVar = {NONE: WITHOUT_LABELS} | dict.fromkeys((ONE, FIVE, TWENTY), WITH_FEW)
     differences = (
         (ENGLISH_CENTRED, ENGLISH_BALANCED), (ALL_BALANCED, ALL), (ALL_CENTRED, ALL_BALANCED),
-        (ALL_CENTRED, ENGLISH_CENTRED), (ALL_CENTRED, WRONG), (ORACLE, ALL_CENTRED), (METRIC, BEGUN),
+        (ALL_CENTRED, ENGLISH_CENTRED), (ALL_CENTRED, WRONG), (ORACLE, ALL_CENTRED), (JOINED, ALL_CENTRED), (METRIC, BEGUN),
         (METRIC, PROTOTYPES), (METRIC, ALL_CENTRED), (MAML_FIVE, MAML_NONE), (MAML_FIVE, ALL_CENTRED), (ANCHORED, ALL),
         (ANCHORED, ALL_CENTRED), (ANCHORED, METRIC),
     )  # fmt: skip
     items: ClassVar = {F1: "languages"}
     english: str
+    left_out: int  # languages that are left out together
     extra: tuple[str, ...] = ()  # languages that are asked for, and never learned from
 
     def read(self, seed: int, untrained: bool) -> Parts:
         """The texts of each part that a seed sees."""
         raise NotImplementedError
 
+    def texts(self, untrained: bool) -> list[str]:
+        """All texts that any seed reads, so that they are read once."""
+        raise NotImplementedError
+
     def load(self) -> None:
         """Check that the data are there."""
         self.fitted: dict[tuple, object] = {}
         self.languages = self.read(self.config.seeds[0], False)["test"].languages
-        self.folds = folds([each for each in self.languages if each not in self.extra], self.config.left_out)
+        self.folds = folds([each for each in self.languages if each not in self.extra], self.left_out)
         self.folds[0] += self.extra
         self.n_way = len(self.read(self.config.seeds[0], False)["test"].classes)
 
@@ -157,10 +164,11 @@ class Crosslingual(Recipe):
             if all(kept[1] != seed for kept in self.fitted):
                 self.fitted.clear()  # of the seed before
             parts = {name: part.to(self.device) for name, part in self.read(seed, untrained).items()}
-            texts = [text for part in parts.values() for text in part.texts]
             own, others = folder.parent / "vectors", folder.parent.parent.glob("seed-*/vectors")
-            x = text_vectors(texts, self.device, own, pretrained=not untrained, stored=others)
-            raw = dict(zip(parts, x.split([len(part) for part in parts.values()]), strict=True))
+            texts = self.texts(untrained)
+            x = text_vectors(texts, self.device, own, pretrained=not untrained, stored=sorted(others))
+            row = {text: number for number, text in enumerate(texts)}
+            raw = {name: x[[row[text] for text in part.texts]] for name, part in parts.items()}
             train = parts["train"]
             means = language_means(raw["train"], train.language, len(train.languages))
             self.fitted[key] = World(parts, raw, means)
@@ -182,21 +190,29 @@ class Crosslingual(Recipe):
 
     def scored(self, method: str, fold: int, sources: tuple[str, ...], target: str, k: int) -> float:
         """Macro-F1 in the test of a target, in %, with the setting that was best in validation."""
+        self.fold = fold
         if method in HEAD_OPTIONS and HEAD_OPTIONS[method][0] == "english":
-            learn, watched, sources = (self.english,), (self.english,), (self.english,)
-        elif method == ORACLE:
-            learn, watched = sources, (target,)
+            sources = (self.english,)
+        if method == ANCHORED:  # moves the head that is best without a label
+            self.penalty = self.choice(ALL_CENTRED, sources, target, 0)
+        trial = self.choice(method, sources, target, k)
+        return self.asked(method, trial, sources, target, k, "test")
+
+    def choice(self, method: str, sources: tuple[str, ...], target: str, k: int):
+        """The best of a method's trials in validation: of pretenders, of the only source, or of an oracle's target."""
+        if method in (ORACLE, JOINED) or len(sources) == 1:
+            learn, watched = sources, sources if len(sources) == 1 else (target,)
         else:
-            watched = pretenders(sources, fold)
+            watched = pretenders(sources, self.fold)
             learn = tuple(each for each in sources if each not in watched)
+        key = "choice", self.seed, method, learn, watched, k
 
         def in_validation(trial) -> float:
             return sum(self.asked(method, trial, learn, each, k, "validation") for each in watched)
 
-        key = "choice", self.seed, method, sources, target if method == ORACLE else "", k
         if key not in self.fitted:
             self.fitted[key] = best(TRIALS[method], in_validation)
-        return self.asked(method, self.fitted[key], sources, target, k, "test")
+        return self.fitted[key]
 
     def asked(self, method: str, trial, sources: tuple[str, ...], target: str, k: int, part: str) -> float:
         """Macro-F1 of a method with one setting, in %, in a part of the target."""
@@ -212,8 +228,8 @@ class Crosslingual(Recipe):
             return torch.zeros(len(x), dtype=torch.int64, device=x.device)
         if method in HEAD_OPTIONS:
             return self.head(method, trial, sources).scores(x).argmax(1)
-        if method == ORACLE:
-            learned = self.now.rows("train", [target], centre=True)
+        if method in (ORACLE, JOINED):
+            learned = self.now.rows("train", [target, *(sources if method == JOINED else ())], centre=True)
             return fit_head(*learned[:2], self.n_way, trial).scores(x).argmax(1)
         support = self.now.rows("train", [target], centre=centre)
         number = self.languages.index(target)
@@ -222,7 +238,7 @@ class Crosslingual(Recipe):
         if method == ALONE:
             return fit_head(support_x, support_y, self.n_way, trial).scores(x).argmax(1)
         if method == ANCHORED:
-            start = self.head(ALL_CENTRED, self.choice_of_head(sources), sources)
+            start = self.head(ALL_CENTRED, self.penalty, sources)
             return fit_head(support_x, support_y, self.n_way, trial, anchor=start).scores(x).argmax(1)
         if method == PROTOTYPES:
             given = support_x[None], support_y[None], x[None]
@@ -236,10 +252,6 @@ class Crosslingual(Recipe):
             support_x, support_y = x[:1], torch.zeros_like(x[:1, 0], dtype=torch.int64)
         episode = Episode(support_x[None], support_y[None], x[None], torch.zeros_like(x[None, :, 0]).long())
         return learner.predictions(episode, steps=steps)[0].argmax(1)
-
-    def choice_of_head(self, sources: tuple[str, ...]) -> float:
-        """The penalty of the head that few labels move: a middle one, for its own choice is not a further trial."""
-        return PENALTIES[1]
 
     def head(self, method: str, penalty: float, sources: tuple[str, ...]) -> Head:
         """A head from all labels of the sources."""
@@ -267,11 +279,8 @@ class Crosslingual(Recipe):
 
     def from_one(self, source: str, target: str) -> float:
         """Macro-F1 in the target of a balanced, centred head from one language, chosen in that language."""
-        sources, key = (source,), ("choice", self.seed, SINGLE, source)
-        if key not in self.fitted:
-            ask = lambda trial: self.asked(ENGLISH_CENTRED, trial, sources, source, 0, "validation")  # noqa: E731
-            self.fitted[key] = best(PENALTIES, ask)
-        return self.asked(ENGLISH_CENTRED, self.fitted[key], sources, target, 0, "test")
+        penalty = self.choice(ENGLISH_CENTRED, (source,), source, 0)
+        return self.asked(ENGLISH_CENTRED, penalty, (source,), target, 0, "test")
 
 
 EMOJI = ("en", "ar", "de", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
@@ -283,19 +292,27 @@ class EmojiCrosslingual(Crosslingual):
     """The group of an emoji by its name; no emoji of the test was named in training, in any language."""
 
     name = "emoji-crosslingual"
-    english = "en"
+    english, left_out = "en", 4
     extra = (SHIFTED,)
     units: ClassVar = dict.fromkeys((F1, *EMOJI, SHIFTED), "%")
 
     def read(self, seed: int, untrained: bool) -> Parts:
-        """Parts drawn anew by a seed."""
-        key = "parts", seed
-        if key not in self.fitted:
-            self.fitted[key] = {name: with_shifted(part) for name, part in self.names(seed).items()}
-        parts = self.fitted[key]
-        return {name: limited(part, self.config.untrained) for name, part in parts.items()} if untrained else parts
+        """Parts drawn anew by a seed; the untrained encoder reads less, and the same for every seed."""
+        if untrained:
+            names = self.names(self.config.seeds[0])
+            return {name: with_shifted(limited(part, self.config.untrained)) for name, part in names.items()}
+        if ("parts", seed) not in self.fitted:
+            parts = self.names(seed)
+            parts["train"] = some_items(parts["train"], self.config.concepts, seed)
+            self.fitted["parts", seed] = {name: with_shifted(part) for name, part in parts.items()}
+        return self.fitted["parts", seed]
 
-    def names(self, seed: int) -> Parts:
+    def texts(self, untrained: bool) -> list[str]:
+        """The names of all emoji, or of those that the untrained encoder reads."""
+        parts = self.read(0, True).values() if untrained else map(with_shifted, self.names(None).values())
+        return sorted({text for part in parts for text in part.texts})
+
+    def names(self, seed: int | None) -> Parts:
         """The names of emoji."""
         return language_texts.emoji_names(seed)
 
@@ -304,7 +321,7 @@ class UmsabCrosslingual(Crosslingual):
     """Sentiment of tweets in eight languages; also from each single language to each other one."""
 
     name = "umsab-crosslingual"
-    english = "english"
+    english, left_out = "english", 2
     units: ClassVar = dict.fromkeys((F1, *TWEETS), "%")
     settings = (*SHOTS, SINGLE)
     methods = (*Crosslingual.methods, SHUFFLED_NONE, SHUFFLED_FIVE, *(f"from {each}" for each in TWEETS))
@@ -321,11 +338,20 @@ class UmsabCrosslingual(Crosslingual):
 
     def read(self, seed: int, untrained: bool) -> Parts:
         """The pool of tweets; of the training part, those that a seed draws."""
-        if "pool" not in self.__dict__:
-            self.pool = language_texts.tweets(self.config.pool, self.config.validation)
+        pool = self.pool()
         if untrained:
-            return {name: limited(part, self.config.untrained) for name, part in self.pool.items()}
-        return self.pool | {"train": limited(self.pool["train"], self.config.drawn, seed)}
+            return {name: limited(part, self.config.untrained) for name, part in pool.items()}
+        return pool | {"train": limited(pool["train"], self.config.drawn, seed)}
+
+    def texts(self, untrained: bool) -> list[str]:
+        """The texts of the pool."""
+        parts = self.read(0, True) if untrained else self.pool()
+        return sorted({text for part in parts.values() for text in part.texts})
+
+    @cache
+    def pool(self) -> Parts:
+        """The tweets that are read."""
+        return language_texts.tweets(self.config.pool, self.config.validation)
 
 
 def limited(texts: language_texts.LanguageTexts, most: int | None, seed: int | None = None):
@@ -337,10 +363,16 @@ def limited(texts: language_texts.LanguageTexts, most: int | None, seed: int | N
     return texts.select(torch.cat([rows[sort == each][:most] for each in sort.unique()]))
 
 
+def some_items(texts: language_texts.LanguageTexts, count: int | None, seed: int):
+    """The texts of so many random items, or of all."""
+    items = sorted(set(texts.items))
+    order = torch.randperm(len(items), generator=generator(seed))[:count].tolist()
+    chosen = {items[number] for number in order}
+    return texts.select(torch.tensor([item in chosen for item in texts.items]))
+
+
 def with_shifted(texts: language_texts.LanguageTexts) -> language_texts.LanguageTexts:
     """The texts, and after them the English ones in another alphabet, as a further language."""
-    import codecs
-
     english = texts.select(texts.language == texts.languages.index("en"))
     return replace(
         texts,
