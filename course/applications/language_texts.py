@@ -4,6 +4,7 @@ An *item* is one thing that may be said in many languages, such as an emoji with
 test, its German one must not be in training: else the test would ask for what was learned.
 """
 
+import codecs
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from course.runtime import generator
 PARTS = ("train", "validation", "test")
 SHARES = (70, 85)  # of 100: where validation begins, and the test
 COLUMNS = ("text", "label", "language")
+SHIFTED = "shifted"  # English with each letter 13 places on: a language that no encoder has read
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -186,3 +188,33 @@ def without_twins(parts: Parts) -> Parts:
         kept[name] = parts[name].select(torch.tensor([text not in later for text in folded], dtype=torch.bool))
         later |= set(folded)
     return {name: kept[name] for name in PARTS}
+
+
+def limited(texts: LanguageTexts, most: int | None, seed: int | None = None) -> LanguageTexts:
+    """At most so many texts of each language and class: the first, or random ones."""
+    if most is None:
+        return texts
+    rows = torch.arange(len(texts)) if seed is None else torch.randperm(len(texts), generator=generator(seed))
+    sort = (texts.language * len(texts.classes) + texts.y).cpu()[rows]
+    return texts.select(torch.cat([rows[sort == each][:most] for each in sort.unique()]))
+
+
+def some_items(texts: LanguageTexts, count: int | None, seed: int) -> LanguageTexts:
+    """The texts of so many random items, or of all."""
+    items = sorted(set(texts.items))
+    order = torch.randperm(len(items), generator=generator(seed))[:count].tolist()
+    chosen = {items[number] for number in order}
+    return texts.select(torch.tensor([item in chosen for item in texts.items]))
+
+
+def with_shifted(texts: LanguageTexts) -> LanguageTexts:
+    """The texts, and after them the English ones in another alphabet, as a further language."""
+    english = texts.select(texts.language == texts.languages.index("en"))
+    return replace(
+        texts,
+        texts=texts.texts + tuple(codecs.encode(text, "rot13") for text in english.texts),
+        items=texts.items + english.items,
+        y=torch.cat([texts.y, english.y]),
+        language=torch.cat([texts.language, torch.full_like(english.language, len(texts.languages))]),
+        languages=(*texts.languages, SHIFTED),
+    )

@@ -42,6 +42,16 @@ RECIPES = {
         ("noto_emoji",),
         "find a picture by its name and keywords among 200: the same maps with Google's pictures and richer texts",
     ),
+    "emoji-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:EmojiCrosslingual",
+        (),
+        "the group of an emoji by its name in a language without labels, or with few: heads, meta-learners, controls",
+    ),
+    "umsab-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:UmsabCrosslingual",
+        ("umsab",),
+        "sentiment of tweets in eight languages, each learned from the others; and from each one to each other one",
+    ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
         ("fsdd",),
