@@ -1,4 +1,9 @@
 """Three systems built from everything below: data in, a model out, and answers that say what they rest on."""
 
 # The class of each system, which is imported only when it is asked for, and what the command line says of it.
-SYSTEMS: dict[str, tuple[str, str]] = {}
+SYSTEMS: dict[str, tuple[str, str]] = {
+    "crosslingual": (
+        "course.applications.crosslingual:CrossLingual",
+        "texts to classes in many languages, from labels in some of them",
+    )
+}
