@@ -12,12 +12,12 @@ def vectors_by_rule(texts, device="cpu", folder=None, *, pretrained: bool = True
     rows = []
     for text in texts:
         draw = torch.Generator().manual_seed(sum(map(ord, text)) * (1 + 7 * (not pretrained)))
-        row = 0.3 * torch.randn(12, generator=draw)
+        row = 0.55 * torch.randn(12, generator=draw)
         tongue, _, rest = text.partition(" ")
         row[4 + sum(map(ord, tongue)) % 4] += 2.0
         if pretrained:
             for word, c in WORDS.items():
-                row[c] += 1.5 * (word in rest)
+                row[c] += 1.2 * (word in rest)
         rows.append(row)
     return torch.nn.functional.normalize(torch.stack(rows), dim=1).to(device)
 
