@@ -36,7 +36,7 @@ WRONG = {
         "the shares of the training are forgotten": {"posteriors / before": "posteriors"},
         "multiplied by them": {"posteriors / before": "posteriors * before"},
         "counted by the best class": {
-            "(joint / joint.sum(1, keepdims=True)).mean(0)": "np.bincount(joint.argmax(1), minlength=len(before)) / len(joint)"
+            "(joint / joint.sum(1, keepdims=True)).mean(0)": "np.eye(len(before))[joint.argmax(1)].mean(0)"
         },
         "not normalised by text": {"(joint / joint.sum(1, keepdims=True)).mean(0)": "joint.mean(0) / joint.sum()"},
         "the shares before": {"    return shares": "    return before"},
@@ -99,7 +99,7 @@ import re
 
 def clean_rows(train, test):
     def key(text):
-        return re.sub(r"\\\\s+", " ", text.casefold()).strip()
+        return re.sub(r"\\s+", " ", text.casefold()).strip()
 
     known = {("text", key(text)) for text, _ in test} | {("item", item) for _, item in test}
     return [n for n, (text, item) in enumerate(train) if not {("text", key(text)), ("item", item)} & known]
