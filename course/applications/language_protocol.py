@@ -45,10 +45,17 @@ def macro_f1(y: Tensor, predicted: Tensor, n_way: int) -> float:
 def f1_half_width(y: Tensor, predicted: Tensor, n_way: int, *, draws: int = 200, seed: int = 0) -> float:
     """Half the width of the 95 % interval of :func:`macro_f1` over texts: 1.96 standard deviations of a bootstrap.
 
-    It says how far another sample of texts of the same language might be off, not another language.
+    The texts are drawn anew within each class. It says how far another sample of texts of the same language might be
+    off, not another language.
     """
-    rows = torch.randint(len(y), (draws, len(y)), generator=generator(seed)).to(y.device)
-    values = torch.tensor([macro_f1(y[each], predicted[each], n_way) for each in rows], dtype=torch.float64)
+    random = generator(seed)
+    rows = [
+        own[torch.randint(len(own), (draws, len(own)), generator=random).to(y.device)]
+        for own in ((y == c).nonzero().flatten() for c in range(n_way))
+        if len(own)
+    ]
+    drawn = torch.cat(rows, 1)
+    values = torch.tensor([macro_f1(y[each], predicted[each], n_way) for each in drawn], dtype=torch.float64)
     return Z95 * values.std().item()
 
 

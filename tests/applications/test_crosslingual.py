@@ -45,8 +45,8 @@ def test_a_table_becomes_a_system_that_answers_in_a_language_it_never_saw(table,
     for words in ("| macro-F1, each language left out of training |", "| macro-F1, ab, left out |", "| seed | 3 |"):
         assert words in card
     assert "| macro-F1, always the same class | " in card and "| mine | all parts |" in card
-    assert apply("predict", "--model", model, "aa:red thing", "zz green thing", "--to", answers) == 0
-    rows = list(csv.DictReader(answers.open()))
+    assert apply("predict", "--model", model, "aa:aa red thing", "ab green thing", "--to", answers) == 0
+    rows = list(csv.DictReader(answers.read_text().splitlines()))
     assert [row["label"] for row in rows] == ["red", "green"]
     assert [row["language"] for row in rows] == ["aa", "unknown"]
     assert all(1 / 3 < float(row["probability"]) <= 1 for row in rows)
