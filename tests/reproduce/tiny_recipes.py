@@ -284,7 +284,7 @@ def install_crosslingual(patch) -> None:
 def few_of(only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """A few methods; every one of them is measured in test_crosslingual_recipes.py."""
     few, first = (crosslingual_recipes.ALL_CENTRED, crosslingual_recipes.ANCHORED), next(iter(only))
-    kept = {setting: few[:1] for setting in only} | {first: (few[0], crosslingual_recipes.UNTRAINED)}
+    kept = dict.fromkeys(only, few[:1]) | {first: (few[0], crosslingual_recipes.UNTRAINED)}
     return kept | {crosslingual_recipes.FIVE: few, crosslingual_recipes.SINGLE: ("from hindi",)}
 
 
