@@ -7,4 +7,8 @@ SYSTEMS: dict[str, tuple[str, str]] = {
         "course.applications.zeroshot:ZeroShot",
         "name pictures of classes never seen, by descriptions: a folder of pictures a class, and descriptions.csv",
     ),
+    "crosslingual": (
+        "course.applications.crosslingual:CrossLingual",
+        "texts to classes in many languages, from labels in some of them",
+    ),
 }

@@ -77,6 +77,16 @@ RECIPES = {
         ("ravdess",),
         "eight acted emotions of unseen actors: the speaker's scale, few labels, MAML, noise, an emotion never heard",
     ),
+    "emoji-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:EmojiCrosslingual",
+        (),
+        "the group of an emoji by its name in a language without labels, or with few: heads, meta-learners, controls",
+    ),
+    "umsab-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:UmsabCrosslingual",
+        ("umsab",),
+        "sentiment of tweets in eight languages, each learned from the others; and from each one to each other one",
+    ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
         ("fsdd",),

@@ -17,14 +17,18 @@ import tiny_texts
 import torch
 from accelerate import debug_launcher
 
+sys.path.append(str(Path(__file__).parents[1]))  # where it is run as a script
+import small_languages
+
 from course import data
-from course.applications import scorers
+from course.applications import language_texts, scorers
 from course.applications.emotion_clips import Clips
 from course.crossmodal.frozen_pairs import METHODS
 from course.crossmodal.seen_and_heard import glyphs_and_voices
 from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import (
+    crosslingual_recipes,
     digits_fusion,
     emoji_contrastive,
     emoji_zeroshot,
@@ -38,6 +42,7 @@ from course.reproduce import (
     wavenet_bits,
 )
 from course.reproduce.blobs_cyclegan import BlobsCycleGANConfig
+from course.reproduce.crosslingual_recipes import CrosslingualConfig
 from course.reproduce.digits_contrastive import DigitsContrastiveConfig
 from course.reproduce.digits_cyclegan import DigitsCycleGANConfig
 from course.reproduce.digits_fusion import FusionConfig
@@ -87,6 +92,7 @@ EMOJI_CONTRASTIVE = replace(EmojiContrastiveConfig.quick(), **NAMED)
 UNSEEN = {"size": 16, "test": 8, "validation": 6, "seeds": (0, 1)}
 EMOJI_ZEROSHOT = replace(EmojiZeroShotConfig.quick(), **UNSEEN)
 GLYPHS_ZEROSHOT = replace(GlyphsZeroShotConfig.quick(), **UNSEEN)
+CROSSLINGUAL = CrosslingualConfig(untrained=5, metric_steps=3, head_steps=3, seeds=(0, 1))
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
@@ -326,6 +332,25 @@ def tiny_letters(size: int) -> torch.Tensor:
     return (noisy / 1.1).expand(-1, -1, -1, size, size)
 
 
+def install_crosslingual(patch) -> None:
+    """Two kinds of small texts in as many languages, and few methods of each sort."""
+    kind, tongues = crosslingual_recipes.Crosslingual, crosslingual_recipes.EMOJI
+    patch(CrosslingualConfig, "quick", lambda: CROSSLINGUAL)
+    patch(language_texts, "emoji_names", lambda seed: small_languages.small_parts(tongues, 21, 2, 2))
+    tweets = cache(lambda *_: small_languages.small_parts(crosslingual_recipes.TWEETS, 21, 4, 6))
+    patch(language_texts, "tweets", tweets)
+    patch(crosslingual_recipes, "text_vectors", small_languages.vectors_by_rule)
+    patch(crosslingual_recipes.UmsabCrosslingual, "only", few_of(crosslingual_recipes.UmsabCrosslingual.only))
+    patch(crosslingual_recipes.EmojiCrosslingual, "only", few_of(kind.only))
+
+
+def few_of(only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """A few methods; every one of them is measured in test_crosslingual_recipes.py."""
+    few, first = (crosslingual_recipes.ALL_CENTRED, crosslingual_recipes.ANCHORED), next(iter(only))
+    kept = dict.fromkeys(only, few[:1]) | {first: (few[0], crosslingual_recipes.UNTRAINED)}
+    return kept | {crosslingual_recipes.FIVE: few, crosslingual_recipes.SINGLE: ("from hindi",)}
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -421,6 +446,7 @@ def install(patch=setattr) -> None:
     install_transfer(patch)
     install_emotion(patch)
     install_zeroshot(patch)
+    install_crosslingual(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
