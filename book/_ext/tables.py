@@ -2,7 +2,8 @@
 
 Each directive writes Markdown from a file or from `course` and lets the page's own parser read it:
 
-    {result} <recipe>      `course.reproduce.results.show`: both presets; what was not run says so
+    {result} <recipe>      `course.reproduce.results.show`: both presets; what was not run says so. With the options
+                           quantity, setting and method, each a list separated by semicolons, a part of the table
     {benchmark} <name>     book/results/bench-<name>.json, written by `make bench` or `make gpu`
     {licences}             the data sets and their licences, from the registry
     {machine}              processor, system and versions: where the notebooks of this build ran
@@ -12,6 +13,7 @@ Each directive writes Markdown from a file or from `course` and lets the page's 
 import json
 import tomllib
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -107,9 +109,16 @@ class Generated(SphinxDirective):
         raise NotImplementedError
 
 
+def names(text: str) -> list[str]:
+    """What stands between semicolons."""
+    return [name.strip() for name in text.split(";") if name.strip()]
+
+
 class Result(Generated):
+    option_spec: ClassVar = dict.fromkeys(("quantity", "setting", "method"), names)
+
     def markdown(self) -> str:
-        return show(self.arguments[0], self.folder)
+        return show(self.arguments[0], self.folder, **self.options)
 
 
 class Benchmark(Generated):

@@ -10,7 +10,7 @@ from book_files import BOOK, ROOT
 
 sys.path.insert(0, str(BOOK / "_ext"))
 
-from tables import arrows_markdown, benchmark_markdown, number
+from tables import arrows_markdown, benchmark_markdown, names, number
 
 from course.reproduce import RECIPES
 
@@ -25,6 +25,10 @@ def test_every_recipe_and_every_benchmark_has_its_table_on_the_page_of_results()
     shown = set(re.findall(r"^```\{(result|benchmark)\} (\S+)$", (BOOK / "results.md").read_text("utf8"), re.MULTILINE))
     written = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text("utf8")}
     assert shown == {("result", name) for name in RECIPES} | {("benchmark", name) for name in written}
+
+
+def test_options_of_a_result_are_separated_by_semicolons():
+    assert names("MAML; fine-tuning, by batch;  a; ") == ["MAML", "fine-tuning, by batch", "a"]
 
 
 @pytest.mark.parametrize(
