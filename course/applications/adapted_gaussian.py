@@ -27,6 +27,14 @@ class AdaptedGaussian:
         whitening: from vectors to that space, ``[d, d]``.
         means: of the classes there, ``[N, d]``.
         variances: around the means, ``[N, d]``: 1, and more for a class whose mean is uncertain.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.0], [0.0, 1.0], [4.0, 0.0], [4.0, 1.0]]), torch.tensor([0, 0, 1, 1])
+        >>> model = AdaptedGaussian.fit(x, y, n_way=2, shrinkage=0.5)
+        >>> model.scores(torch.tensor([[3.0, 0.0]])).argmax(1).tolist()
+        [1]
+        >>> model.with_class(torch.tensor([[2.0, 8.0]]), floor=1.0).scores(torch.tensor([[2.0, 7.0]])).shape
+        torch.Size([1, 3])
     """
 
     whitening: Tensor

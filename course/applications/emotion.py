@@ -63,6 +63,15 @@ class Emotions(System):
         gaussian: of the same classes, for new ones.
         steps: of tuning.
         prints: fingerprints of the recordings that it learned from.
+
+    Example:
+        >>> one, eye = torch.ones(2), torch.eye(2)
+        >>> parts = 0 * one, one, speaker_scale.Prior(0 * one, one, one), eye, 0 * one
+        >>> gaussian = AdaptedGaussian(eye, eye, torch.ones(2, 2))
+        >>> system = Emotions(("calm", "angry"), *parts, gaussian, steps=3, prints=())
+        >>> names, scores = system.named(torch.rand(5, 2), torch.zeros(0, 2), [])
+        >>> names, scores.shape
+        (('calm', 'angry'), torch.Size([5, 2]))
     """
 
     name = "emotion"

@@ -34,6 +34,11 @@ class Given:
     Attributes:
         unlabelled: ``[m, d]``, the questions among them.
         x, y: labelled, ``[k, d]`` and ``[k]``; k may be 0.
+
+    Example:
+        >>> given = Given(torch.zeros(5, 3), torch.ones(2, 3), torch.tensor([0, 1]))
+        >>> given.unlabelled.shape, given.y.tolist()
+        (torch.Size([5, 3]), [0, 1])
     """
 
     unlabelled: Tensor
@@ -111,14 +116,14 @@ def most_frequent(lesson: Lesson, option: object) -> Answer:
 
 
 def fine_tuned(lesson: Lesson, option: tuple[float, int]) -> Answer:
-    """Logistic regression, then gradient descent on the speaker's labelled recordings: :eq:`emotion-tuning`."""
+    """Logistic regression, then gradient descent on the speaker's labelled recordings."""
     penalty, steps = option
     weight, bias = logistic_weights(lesson, penalty)
     return lambda query, given: tuned(weight, bias, given, steps)(query)
 
 
 def tuned(weight: Tensor, bias: Tensor, given: Given, steps: int) -> Callable[[Tensor], Tensor]:
-    r"""A linear classifier after some steps of gradient descent on labelled vectors, from vectors to scores.
+    r"""A linear classifier after some steps of gradient descent on labelled vectors: :eq:`emotion-tuning`.
 
     .. math:: (W, b) \leftarrow (W, b) - \alpha\,\nabla\mathcal L_S(W, b)
     """

@@ -36,6 +36,11 @@ class Prior:
         mean: of all speakers, ``[d]``.
         variance: within a speaker, ``[d]``.
         between: variance of the speakers' own means, ``[d]``.
+
+    Example:
+        >>> prior = Prior.of(torch.tensor([[0.0], [2.0], [8.0], [10.0]]), torch.tensor([0, 0, 1, 1]))
+        >>> prior.mean.tolist(), prior.variance.tolist(), prior.between.tolist()
+        ([5.0], [1.0], [32.0])
     """
 
     mean: Tensor
