@@ -9,6 +9,7 @@ estimator for large-dimensional covariance matrices* (2004), for the shrinkage; 
 likelihood from incomplete data via the EM algorithm* (1977).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -33,7 +34,7 @@ class AdaptedGaussian:
         >>> model = AdaptedGaussian.fit(x, y, n_way=2, shrinkage=0.5)
         >>> model.scores(torch.tensor([[3.0, 0.0]])).argmax(1).tolist()
         [1]
-        >>> model.with_class(torch.tensor([[2.0, 8.0]]), floor=1.0).scores(torch.tensor([[2.0, 7.0]])).shape
+        >>> model.with_classes([torch.tensor([[2.0, 8.0]])], floor=1.0).scores(torch.tensor([[2.0, 7.0]])).shape
         torch.Size([1, 3])
     """
 
@@ -111,8 +112,8 @@ class AdaptedGaussian:
             means = (weight * prior + sums + share.T @ u) / (weight + counts + share.sum(0))[:, None]
         return replace(self, means=means)
 
-    def with_class(self, x: Tensor, floor: float) -> Self:
-        r"""One more class, from K vectors ``[K, d]``, whose mean is uncertain: :eq:`emotion-new`.
+    def with_classes(self, new: Sequence[Tensor], floor: float) -> Self:
+        r"""More classes, each from K vectors ``[K, d]``, whose means are uncertain: :eq:`emotion-new`.
 
         .. math:: b_j = \operatorname{Var}_k m_{kj} + \beta, \qquad
                   m_j = \bar m_j + \frac{K b_j}{1 + K b_j}(\bar x_j - \bar m_j), \qquad
@@ -121,22 +122,28 @@ class AdaptedGaussian:
         in axes along which the means of the known classes are uncorrelated.
 
         Args:
-            x: of the new class.
+            new: of each new class, its vectors.
             floor: β, how far its mean may lie from the others in a direction in which they agree, above 0.
 
         Raises:
-            ValueError: if there are no vectors, or β is not positive.
+            ValueError: if a class has no vectors, β is not positive, or the model has uncertain classes already.
         """
-        if not floor > 0 or not len(x):
-            raise ValueError(f"a new class needs at least one vector and a positive floor, got {len(x)} and {floor}")
+        if not floor > 0 or not all(map(len, new)):
+            found = ", ".join(str(len(x)) for x in new)
+            raise ValueError(f"a new class needs at least one vector and a positive floor, got {found} and {floor}")
+        if (self.variances != 1).any():
+            raise ValueError(
+                "this model has uncertain classes already: start without them, and add all new ones at once"
+            )
         centre = self.means.mean(0)
         axes = torch.linalg.svd(self.means - centre, full_matrices=True).Vh.T
-        means, new, n = self.means @ axes, x @ self.whitening @ axes, len(x)
+        means, whitening = self.means @ axes, self.whitening @ axes
         between, middle = means.var(0) + floor, centre @ axes
-        mean = middle + n * between / (1 + n * between) * (new.mean(0) - middle)
-        variance = 1 + between / (1 + n * between)
-        variances = torch.cat([torch.ones_like(means), variance[None]])
-        return replace(self, whitening=self.whitening @ axes, means=torch.cat([means, mean[None]]), variances=variances)
+        n = torch.tensor([[len(x)] for x in new]).to(means)
+        given = torch.stack([(x @ whitening).mean(0) for x in new])
+        drawn = middle + n * between / (1 + n * between) * (given - middle)
+        variances = torch.cat([torch.ones_like(means), 1 + between / (1 + n * between)])
+        return replace(self, whitening=whitening, means=torch.cat([means, drawn]), variances=variances)
 
 
 def prototypes(x: Tensor, y: Tensor, n_way: int, query: Tensor) -> Tensor:

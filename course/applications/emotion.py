@@ -21,7 +21,7 @@ from course.applications.adapted_gaussian import AdaptedGaussian
 from course.applications.card import Card, Measured, Used
 from course.applications.emotion_clips import RATE, REGISTERED, Clips, read_clips
 from course.applications.emotion_methods import TUNINGS, Given, Way, fine_tuned, logistic_weights, tuned
-from course.applications.emotion_protocol import answers, chosen, learned, lesson_of, right_by_speaker
+from course.applications.emotion_protocol import Trained, answers, chosen, learned, lesson_of, right_by_speaker
 from course.applications.prosody import vector
 from course.applications.system import System
 from course.arguments import require_whole
@@ -161,7 +161,7 @@ class Emotions(System):
         Args:
             inputs: each a recording, or the folder of a speaker. In a folder, recordings beside each other are asked;
                 those in sub-folders are labelled by the sub-folder's name, which may be an emotion that training never
-                heard.
+                heard. Beside such a one, the labels of known emotions help the speaker's scale only.
 
         Raises:
             DataError: if nothing is there, or it cannot be read.
@@ -197,10 +197,8 @@ class Emotions(System):
         asked, known = x[: len(asked)], x[len(asked) :]
         strange = sorted(set(labels) - set(self.classes))
         if strange:
-            model, names = self.gaussian, (*self.classes, *strange)
-            for name in strange:
-                model = model.with_class(known[[label == name for label in labels]], FLOOR)
-            return names, model.scores(asked)
+            new = [known[[label == name for label in labels]] for name in strange]
+            return (*self.classes, *strange), self.gaussian.with_classes(new, FLOOR).scores(asked)
         y = torch.tensor([self.classes.index(label) for label in labels], dtype=torch.int64)
         given = Given(asked, known, y)
         return self.classes, tuned(self.weight, self.bias, given, self.steps if len(y) else 0)(asked)
@@ -223,9 +221,8 @@ class Emotions(System):
         return in_all(clips, none, few, 2)
 
 
-def replace_way(system: Emotions):
+def replace_way(system: Emotions) -> Trained:
     """A saved system as a way that the protocol can ask."""
-    from course.applications.emotion_protocol import Trained
 
     def answer(query: Tensor, given: Given) -> Tensor:
         return tuned(system.weight, system.bias, given, system.steps if len(given.y) else 0)(query)

@@ -125,7 +125,7 @@ class Left:
                     given = self.everything[generator.permutation(pool)[: source.shots]]
                 else:
                     given = self.everything[others]
-                model = fitted.with_class(given, floor)
+                model = fitted.with_classes([given], floor)
                 if source.certain:
                     model = certain(fitted, given)
                 self.count(counts, question, model.scores(self.everything[question]), speaker)

@@ -266,7 +266,9 @@ class EmojiZeroShotCuts(EmojiZeroShot):
         elif setting in (KNOWN, UNKNOWN):
             of_these = [number for number, name in enumerate(self.emoji.classes) if name in ALIKE_GROUPS]
             chosen = torch.isin(groups, torch.tensor(of_these)) & (self.known[test] == (setting == KNOWN))
-        return chosen if chosen.any() else torch.ones_like(chosen)
+        if not chosen.any():
+            raise ValueError(f"no test class of this split belongs to {setting!r}: take more test classes")
+        return chosen
 
 
 @cache

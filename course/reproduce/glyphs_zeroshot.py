@@ -2,7 +2,8 @@
 
 ``LATIN SMALL LETTER E WITH ACUTE`` says of what a character is made, and each part stands in the names of others:
 letters held out can be put together from parts. ``CYRILLIC SMALL LETTER ZHE`` says nothing that was seen elsewhere.
-Both are measured, and how many pictures a name is worth. Training sees nine typefaces, three others are asked about.
+Both are measured, and how many pictures a name is worth. Three of the twelve typefaces are asked about; training sees
+the other nine, and of training letters that are not asked about all twelve.
 """
 
 import unicodedata
@@ -106,7 +107,7 @@ class GlyphsZeroShot(Recipe):
         return {"pictures": torch.cat(found).unflatten(0, drawn.shape[:2]), "names": read}
 
     def described(self, setting: str, folder: Path) -> Described:
-        """Nine typefaces for training, three that are asked about, and the names as a setting reads them."""
+        """Nine typefaces to learn from, three that are asked about, and the names as a setting reads them."""
         known, asked = self.vectors(folder.parent), list(FACES["test"])
         seen = [face for face in range(12) if face not in asked]
         texts = indicators(self.words, vocabulary(self.words, 1)) if setting == WORDS else known["names"]

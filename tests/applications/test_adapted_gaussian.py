@@ -84,7 +84,7 @@ def test_a_shift_or_a_rotation_of_all_vectors_changes_no_answer(data):
     turn = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)).Q
     one, other = AdaptedGaussian.fit(x, y, 4, 0.3), AdaptedGaussian.fit(x @ turn + 7, y, 4, 0.3)
     torch.testing.assert_close(one.scores(x), other.scores(x @ turn + 7), atol=1e-8, rtol=1e-8)
-    new = one.with_class(x[:2], 0.5).scores(x), other.with_class(x[:2] @ turn + 7, 0.5).scores(x @ turn + 7)
+    new = one.with_classes([x[:2]], 0.5).scores(x), other.with_classes([x[:2] @ turn + 7], 0.5).scores(x @ turn + 7)
     torch.testing.assert_close(*new, atol=1e-8, rtol=1e-8)
 
 
@@ -100,14 +100,22 @@ def test_the_score_of_a_new_class_is_the_predictive_density(data):
     known = multivariate_normal(model.means[0].numpy(), torch.eye(6).numpy())
     asked = (x @ model.whitening).numpy()
     expected = torch.from_numpy(density.logpdf(asked) - known.logpdf(asked))
-    scores = model.with_class(given, floor).scores(x)
+    scores = model.with_classes([given], floor).scores(x)
     torch.testing.assert_close(scores[:, 4] - scores[:, 0], expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_new_class_scores_the_same_beside_another_new_one(data):
+    x, y = data
+    model = AdaptedGaussian.fit(x, y, 4, 0.2)
+    both = model.with_classes([x[:3] + 2, x[5:6] - 3], 0.3).scores(x)
+    for place, new in ((4, x[:3] + 2), (5, x[5:6] - 3)):
+        torch.testing.assert_close(both[:, [0, 1, 2, 3, place]], model.with_classes([new], 0.3).scores(x))
 
 
 def test_many_vectors_of_a_new_class_decide_alone(data):
     x, y = data
     model = AdaptedGaussian.fit(x, y, 4, 0.2)
-    found = model.with_class((x[:1] + 2).repeat(100_000, 1), 1.0)
+    found = model.with_classes([(x[:1] + 2).repeat(100_000, 1)], 1.0)
     torch.testing.assert_close(found.variances[4], torch.ones(6, dtype=torch.float64), atol=1e-4, rtol=0)
     torch.testing.assert_close(found.means[4], (x[0] + 2) @ found.whitening, atol=1e-3, rtol=1e-3)
 
@@ -121,4 +129,7 @@ def test_bad_input_is_refused(data):
         AdaptedGaussian.fit(x, y, 5, 0.1)
     for given, floor in ((x[:0], 1.0), (x[:2], 0.0)):
         with pytest.raises(ValueError, match="at least one vector and a positive floor"):
-            AdaptedGaussian.fit(x, y, 4, 0.1).with_class(given, floor)
+            AdaptedGaussian.fit(x, y, 4, 0.1).with_classes([given], floor)
+    uncertain = AdaptedGaussian.fit(x, y, 4, 0.1).with_classes([x[:2]], 1.0)
+    with pytest.raises(ValueError, match="all new ones at once"):
+        uncertain.with_classes([x[2:4]], 1.0)
