@@ -75,6 +75,12 @@ class AttributeClassifier:
 
     Raises:
         ValueError: if the shapes do not fit, or an attribute is the same for all pictures, so that nothing is learned.
+
+    Example:
+        >>> pictures = torch.randn(30, 5, generator=torch.Generator().manual_seed(0))
+        >>> model = AttributeClassifier(pictures, (pictures[:, :2] > 0).float(), penalty=0.1)
+        >>> model.scores(pictures[:3], torch.tensor([[1.0, 0.0], [0.0, 1.0]])).shape
+        torch.Size([3, 2])
     """
 
     def __init__(self, x: Tensor, has: Tensor, penalty: float, *, directions: int = 128):

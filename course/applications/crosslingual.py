@@ -34,7 +34,12 @@ REGISTERED = ("emoji", "umsab")
 
 @dataclass(frozen=True)
 class Settings:
-    """What training may be told."""
+    """What training may be told.
+
+    Example:
+        >>> Settings(most=50).balanced
+        True
+    """
 
     target: str = field(default="", metadata={"help": "a language with few labels, to which the head is moved at last"})
     most: int = field(default=200, metadata={"help": "training texts of a language and class; 0 takes all"})

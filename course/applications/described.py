@@ -53,6 +53,12 @@ class ClassSplit:
     Attributes:
         train, validation, test: no class is in two of them.
         watched, kept: parts of ``train`` whose query pictures training does not see: for choices, and for the test.
+
+    Example:
+        >>> seeded = torch.Generator().manual_seed(0)
+        >>> split = ClassSplit.drawn(torch.arange(40), torch.arange(40, 50), test=8, validation=6, generator=seeded)
+        >>> len(split.test), len(split.train), len(split.kept)
+        (8, 36, 8)
     """
 
     train: Tensor

@@ -42,7 +42,12 @@ NOT_FOR = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What training may be told."""
+    """What training may be told.
+
+    Example:
+        >>> Settings(folds=3).shots
+        2
+    """
 
     folds: int = field(default=6, metadata={"help": "groups of speakers that are left out in turn, to measure"})
     shots: int = field(default=2, metadata={"help": "labelled recordings of each emotion, of those measurements"})

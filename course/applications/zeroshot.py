@@ -45,7 +45,12 @@ PROBE = "a probe"
 
 @dataclass(frozen=True)
 class Settings:
-    """What training may be told."""
+    """What training may be told.
+
+    Example:
+        >>> Settings(size=64).reader
+        'e5'
+    """
 
     size: int = field(default=128, metadata={"help": "side of the pictures in pixels"})
     reader: str = field(default="e5", metadata={"help": "encoder of the texts: e5, in 100 languages, or minilm"})
