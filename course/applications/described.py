@@ -29,6 +29,11 @@ class Described:
         support, query: pictures, ``[C, P, p]`` and ``[C, Q, p]``.
         texts: descriptions ``[C, q]``.
         words: those of each class, for methods with attributes.
+
+    Example:
+        >>> x, y = torch.rand(4, 1, 8), torch.rand(4, 6)
+        >>> Described(x, x, y, [frozenset({"red"})] * 4).texts.shape
+        torch.Size([4, 6])
     """
 
     support: Tensor
