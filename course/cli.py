@@ -9,6 +9,7 @@ from course.errors import CourseError
 
 # Only the module of the chosen command is imported, so that `course --help` need not wait for torch.
 COMMANDS = {
+    "apply": ("course.applications.commands", "train a system on your data, ask it, measure it"),
     "check": ("course.check", "is this machine ready? an OK/FAIL table"),
     "data": ("course.data.commands", "list, fetch and verify data sets"),
     "grade": ("course.grading.commands", "grade submissions in a sandbox"),

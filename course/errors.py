@@ -6,6 +6,10 @@ class CourseError(Exception):
 
     Attributes:
         exit_status: of the command that it ends.
+
+    Example:
+        >>> str(CourseError("there is no such file: name another one"))
+        'there is no such file: name another one'
     """
 
     exit_status = 1

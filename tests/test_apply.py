@@ -75,8 +75,6 @@ class Threshold(System):
 
 @pytest.fixture(autouse=True)
 def threshold(monkeypatch):
-    command = ("course.applications.commands", "train a system")
-    monkeypatch.setitem(cli.COMMANDS, "apply", command)  # offered to users with the first system
     monkeypatch.setattr(applications, "SYSTEMS", systems := {"threshold": ("test_apply:Threshold", "low or high")})
     for module in ("saving", "commands"):
         monkeypatch.setattr(f"course.applications.{module}.SYSTEMS", systems)

@@ -2,14 +2,18 @@
 
 Each directive writes Markdown from a file or from `course` and lets the page's own parser read it:
 
-    {result} <recipe>      `course.reproduce.results.show`: both presets; what was not run says so
+    {result} <recipe>      `course.reproduce.results.show`: both presets; what was not run says so. With the options
+                           quantity, setting and method, each a list separated by semicolons, a part of the table
     {benchmark} <name>     book/results/bench-<name>.json, written by `make bench` or `make gpu`
     {licences}             the data sets and their licences, from the registry
     {machine}              processor, system and versions: where the notebooks of this build ran
+    {arrows}               the chapters as maps, from book/arrows.toml in the order of book/chapters.toml
 """
 
 import json
+import tomllib
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -68,6 +72,22 @@ def machine_markdown() -> str:
     return markdown_table(("", "this build"), rows)
 
 
+def arrows_markdown(book: Path) -> str:
+    """Every chapter as an arrow: a link where its page is there, its short name where it comes later."""
+    listed, arrows = (
+        tomllib.loads((book / name).read_text(encoding="utf8")) for name in ("chapters.toml", "arrows.toml")
+    )
+    rows = []
+    for part in listed["parts"]:
+        for chapter in part["chapters"]:
+            name = "/".join(filter(None, (part["folder"], chapter["name"])))
+            there = (book / f"{name}.ipynb").exists()
+            arrow = arrows.get(name, dict.fromkeys(("from", "to", "keeps", "loses"), "to be said"))
+            link = f"{{doc}}`{chapter['short']} </{name}>`" if there else chapter["short"]
+            rows.append((link, f"{arrow['from']} → {arrow['to']}", arrow["keeps"], arrow["loses"]))
+    return markdown_table(("chapter", "from → to", "keeps", "loses"), rows)
+
+
 class Generated(SphinxDirective):
     """A directive whose Markdown comes from :meth:`markdown`."""
 
@@ -89,9 +109,16 @@ class Generated(SphinxDirective):
         raise NotImplementedError
 
 
+def names(text: str) -> list[str]:
+    """What stands between semicolons."""
+    return [name.strip() for name in text.split(";") if name.strip()]
+
+
 class Result(Generated):
+    option_spec: ClassVar = dict.fromkeys(("quantity", "setting", "method"), names)
+
     def markdown(self) -> str:
-        return show(self.arguments[0], self.folder)
+        return show(self.arguments[0], self.folder, **self.options)
 
 
 class Benchmark(Generated):
@@ -111,6 +138,11 @@ class Machine(Generated):
         return machine_markdown()
 
 
+class Arrows(Generated):
+    def markdown(self) -> str:
+        return arrows_markdown(Path(self.env.srcdir))
+
+
 def always_read_again(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
     """Generated tables depend on files that may not exist yet, so Sphinx cannot watch them."""
     return [name for name, metadata in env.metadata.items() if metadata.get("generated") and name in env.found_docs]
@@ -121,5 +153,6 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("benchmark", Benchmark)
     app.add_directive("licences", Licences)
     app.add_directive("machine", Machine)
+    app.add_directive("arrows", Arrows)
     app.connect("env-get-outdated", always_read_again)
     return {"version": "1", "parallel_read_safe": True}

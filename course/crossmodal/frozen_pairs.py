@@ -27,6 +27,8 @@ DROPOUTS, TEMPERATURES, RATES = (0.0, 0.5), (0.1, 0.3), (1e-3, 3e-3)
 def ridge_maps(x: Tensor, y: Tensor, penalty: float) -> Maps:
     r"""Predict the vectors of y from those of x by ridge regression, and compare in the space of y.
 
+    This is :eq:`background-ridge`.
+
     .. math:: B = (X^\top X + n\lambda I)^{-1} X^\top Y
 
     Args:

@@ -239,6 +239,13 @@ REGISTRY = {
             "https://github.com/unicode-org/cldr-json",
         ),
         Entry(
+            name="umsab", kind="real", splits=SPLITS, loader="course.data.umsab:load_umsab",
+            title="24,264 tweets in eight languages, each negative, neutral or positive",
+            licence="that of each of its eight sources, and Twitter's terms (stated by its repository)",
+            citation="Barbieri, Espinosa Anke and Camacho-Collados (2022), and the authors of each source",
+            source="the folder data/sentiment of https://github.com/cardiffnlp/xlm-t",
+        ),
+        Entry(
             name="fsdd", kind="real", splits=SPLITS, loader="course.data.recordings:load_fsdd",
             title="3,000 recordings of spoken English digits by six speakers",
             licence="CC BY-SA 4.0 (stated by its repository)", citation="Jackson et al. (2016 and later)",

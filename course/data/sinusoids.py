@@ -14,6 +14,8 @@ from course.arguments import require_whole
 from course.data.episodes import Episode
 from course.runtime import step_generator
 
+POOL = 2**62  # the step that a sampler's own waves are drawn at; no episode has this number
+
 
 @dataclass(frozen=True)
 class SinusoidTasks:
@@ -24,6 +26,7 @@ class SinusoidTasks:
         phase: range of the phase φ in radians, uniform.
         x: range of the inputs, uniform.
         noise: standard deviation of ε, the Gaussian noise of each target; the paper has none.
+        waves: how many different waves a sampler has, drawn once for its seed; ``None``: a new one for each task.
 
     Example:
         >>> SinusoidTasks().sampler(k_shot=5, n_query=10, tasks=4)[0].query_x.shape
@@ -34,6 +37,7 @@ class SinusoidTasks:
     phase: tuple[float, float] = (0.0, pi)
     x: tuple[float, float] = (-5.0, 5.0)
     noise: float = 0.0
+    waves: int | None = None
 
     def __post_init__(self):
         for name in ("amplitude", "phase", "x"):
@@ -42,6 +46,8 @@ class SinusoidTasks:
                 raise ValueError(f"{name} must be a range (low, high), got {(low, high)}")
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
+        if self.waves is not None:
+            require_whole("waves", self.waves)
 
     def sampler(
         self, k_shot: int, n_query: int, tasks: int = 1, *, seed: int = 0, device: torch.device | str = "cpu"
@@ -76,12 +82,19 @@ class SinusoidSampler:
         generator = step_generator(self.seed, number)
         points = self.k_shot + self.n_query
 
-        def uniform(bounds: tuple[float, float], *shape: int) -> Tensor:
-            low, high = bounds
-            return torch.from_numpy(generator.uniform(low, high, (self.tasks, *shape))).float()
+        def uniform(bounds: tuple[float, float], *shape: int, generator: np.random.Generator = generator) -> Tensor:
+            return torch.from_numpy(generator.uniform(*bounds, shape)).float()
 
-        amplitude, phase = uniform(self.family.amplitude, 1, 1), uniform(self.family.phase, 1, 1)
-        x = uniform(self.family.x, points, 1)
+        if self.family.waves is None:
+            amplitude, phase = (uniform(each, self.tasks, 1, 1) for each in (self.family.amplitude, self.family.phase))
+        else:
+            pool = step_generator(self.seed, POOL)
+            drawn = torch.from_numpy(generator.integers(self.family.waves, size=self.tasks))
+            amplitude, phase = (
+                uniform(each, self.family.waves, 1, 1, generator=pool)[drawn]
+                for each in (self.family.amplitude, self.family.phase)
+            )
+        x = uniform(self.family.x, self.tasks, points, 1)
         y = amplitude * (x - phase).sin()
         if self.family.noise:
             y = y + self.family.noise * torch.from_numpy(generator.standard_normal(y.shape, dtype=np.float32))

@@ -27,6 +27,31 @@ RECIPES = {
         ("mnist",),
         "correlation or contrast between the halves of MNIST digits, with the same networks and batches",
     ),
+    "emoji-zeroshot-cuts": Listed(
+        "course.reproduce.emoji_zeroshot:EmojiZeroShotCuts",
+        (),
+        "for whom naming unseen emoji works: by group, by language of the description, by ImageNet's classes",
+    ),
+    "glyphs-zeroshot-shots": Listed(
+        "course.reproduce.glyphs_zeroshot:GlyphsZeroShotShots",
+        (),
+        "how many pictures a name is worth: letters never seen from a name, from 1 to 5 pictures, and from both",
+    ),
+    "noto-zeroshot": Listed(
+        "course.reproduce.emoji_zeroshot:NotoZeroShot",
+        ("noto_emoji",),
+        "name pictures of 200 emoji never seen, drawn by another artist, from names and keywords",
+    ),
+    "glyphs-zeroshot": Listed(
+        "course.reproduce.glyphs_zeroshot:GlyphsZeroShot",
+        (),
+        "name letters never seen by their Unicode names: letters held out, and whole scripts",
+    ),
+    "emoji-zeroshot": Listed(
+        "course.reproduce.emoji_zeroshot:EmojiZeroShot",
+        (),
+        "name pictures of 200 emoji never seen by attributes, ridge, CCA and contrast; hubs, seen classes, refusal",
+    ),
     "digits-contrastive": Listed(
         "course.reproduce.digits_contrastive:DigitsContrastive",
         ("fsdd", "mnist"),
@@ -41,6 +66,26 @@ RECIPES = {
         "course.reproduce.emoji_contrastive:NotoContrastive",
         ("noto_emoji",),
         "find a picture by its name and keywords among 200: the same maps with Google's pictures and richer texts",
+    ),
+    "voices-emotion": Listed(
+        "course.reproduce.speech_emotion:VoicesEmotion",
+        (),
+        "simulated emotions of unseen speakers: the speaker's scale, few labels, MAML, noise, an emotion never heard",
+    ),
+    "ravdess-emotion": Listed(
+        "course.reproduce.speech_emotion:RavdessEmotion",
+        ("ravdess",),
+        "eight acted emotions of unseen actors: the speaker's scale, few labels, MAML, noise, an emotion never heard",
+    ),
+    "emoji-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:EmojiCrosslingual",
+        (),
+        "the group of an emoji by its name in a language without labels, or with few: heads, meta-learners, controls",
+    ),
+    "umsab-crosslingual": Listed(
+        "course.reproduce.crosslingual_recipes:UmsabCrosslingual",
+        ("umsab",),
+        "sentiment of tweets in eight languages, each learned from the others; and from each one to each other one",
     ),
     "fsdd-mfcc": Listed(
         "course.reproduce.fsdd_mfcc:FsddMfcc",
@@ -76,6 +121,31 @@ RECIPES = {
         "course.reproduce.glyphs_erasing:GlyphsErasing",
         (),
         "does an attention map name the patches that a vision transformer needs? They are erased",
+    ),
+    "digits-three-views": Listed(
+        "course.reproduce.digits_three_views:DigitsThreeViews",
+        ("fsdd", "mnist"),
+        "a word finds a recording though no word was paired with one: pictures in the middle, chains, and controls",
+    ),
+    "navigation-maml": Listed(
+        "course.reproduce.navigation_maml:NavigationMAML",
+        (),
+        "a place in the plane is found from rewards: four ways to train a policy that is to adapt",
+    ),
+    "waves-in-context": Listed(
+        "course.reproduce.waves_in_context:WavesInContext",
+        (),
+        "a network that reads its training set, MAML and two fits, on waves as in training and beyond",
+    ),
+    "glyphs-scaling": Listed(
+        "course.reproduce.glyphs_scaling:GlyphsScaling",
+        (),
+        "the error on unseen scripts with 20 to 1,280 characters in training",
+    ),
+    "waves-scaling": Listed(
+        "course.reproduce.waves_scaling:WavesScaling",
+        (),
+        "the error on new waves with 1 to 256 different waves in training, of MAML and of a network that reads",
     ),
     "glyphs-vit": Listed(
         "course.reproduce.glyphs_vit:GlyphsViT",

@@ -3,13 +3,14 @@
 import json
 import re
 import sys
+import tomllib
 
 import pytest
 from book_files import BOOK, ROOT
 
 sys.path.insert(0, str(BOOK / "_ext"))
 
-from tables import benchmark_markdown, number
+from tables import arrows_markdown, benchmark_markdown, names, number
 
 from course.reproduce import RECIPES
 
@@ -24,6 +25,10 @@ def test_every_recipe_and_every_benchmark_has_its_table_on_the_page_of_results()
     shown = set(re.findall(r"^```\{(result|benchmark)\} (\S+)$", (BOOK / "results.md").read_text("utf8"), re.MULTILINE))
     written = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text("utf8")}
     assert shown == {("result", name) for name in RECIPES} | {("benchmark", name) for name in written}
+
+
+def test_options_of_a_result_are_separated_by_semicolons():
+    assert names("MAML; fine-tuning, by batch;  a; ") == ["MAML", "fine-tuning, by batch", "a"]
 
 
 @pytest.mark.parametrize(
@@ -46,3 +51,28 @@ def test_a_benchmark_names_its_goal_and_an_absent_one_its_command(tmp_path):
     assert "MB \\| in all" in text
     assert "≤ 100" in text
     assert text.rstrip().endswith("Measured 2026-01-01, C, PyTorch 2.")
+
+
+def test_every_chapter_is_an_arrow_and_every_arrow_a_chapter():
+    """A chapter that is still being written may lack one; the table then says so."""
+    listed, arrows = (tomllib.loads((BOOK / name).read_text("utf8")) for name in ("chapters.toml", "arrows.toml"))
+    named = {
+        "/".join(filter(None, (part["folder"], chapter["name"]))): chapter.get("says")
+        for part in listed["parts"]
+        for chapter in part["chapters"]
+    }
+    assert not arrows.keys() - named.keys()
+    assert not {name for name, says in named.items() if says} - arrows.keys()
+    assert all(set(arrow) == {"from", "to", "keeps", "loses"} for arrow in arrows.values())
+    assert len(cells(arrows_markdown(BOOK))) == 1 + len(named)
+
+
+def test_a_chapter_without_an_arrow_or_a_page_is_shown_as_such(tmp_path):
+    chapter = '[[parts]]\ncaption = "P"\nfolder = "part"\nchapters = [{name = "one", short = "One"}]\n'
+    (tmp_path / "chapters.toml").write_text(chapter)
+    (tmp_path / "arrows.toml").write_text("")
+    assert cells(arrows_markdown(tmp_path))[1] == ["One", "to be said → to be said", "to be said", "to be said"]
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "one.ipynb").write_text("")
+    (tmp_path / "arrows.toml").write_text('["part/one"]\nfrom = "a"\nto = "b"\nkeeps = "c"\nloses = "d"\n')
+    assert cells(arrows_markdown(tmp_path))[1] == ["{doc}`One </part/one>`", "a → b", "c", "d"]

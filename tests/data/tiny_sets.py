@@ -177,6 +177,21 @@ def xling_eval() -> Tiny:
     return Tiny({"bli_datasets.zip": archive(files)}, {"DICTIONARIES": (2, digest)})
 
 
+def umsab() -> Tiny:
+    words = {
+        "train": ["un", "french test é\u0085 0", "deux"],  # the second is asked for in the test
+        "val": [f"french val {number}" for number in range(4)],
+        "test": [f"french test é\u0085 {number}" for number in range(5)],
+    }
+    files = {}
+    for part, texts in words.items():
+        files[f"french/{part}_text.txt"] = "".join(f"{each}\n" for each in texts).encode()
+        files[f"french/{part}_labels.txt"] = "".join(f"{number % 3}\n" for number in range(len(texts))).encode()
+    md5 = {path: hashlib.md5(content).hexdigest() for path, content in files.items()}
+    labels = {part: md5[f"french/{part}_labels.txt"] for part in words}
+    return Tiny(files, {"TEXTS": {"french": tuple(md5[f"french/{part}_text.txt"] for part in words)}, "LABELS": labels})
+
+
 # A frog (test), a snake (validation), a banana (train), a farmer, who is a person (train), a joiner and an ear of
 # rice (test); and a flag, which belongs to no group.
 NOTO = {"🐸": "1f438", "🐍": "1f40d", "🍌": "1f34c", "🧑\u200d🌾": "1f9d1_200d_1f33e", "🏁": "1f3c1"}
@@ -242,5 +257,5 @@ def ravdess() -> Tiny:
     return Tiny({"ravdess.zip": archive({name: wav(16_000, i) for i, name in enumerate(names)})}, {"ACTORS": 1})
 
 
-SETS = (mnist, usps, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, fsdd, ravdess)
+SETS = (mnist, usps, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, umsab, fsdd, ravdess)
 TINY = {make.__name__: cache(make) for make in SETS}

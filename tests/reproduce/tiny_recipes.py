@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,40 +18,59 @@ import tiny_texts
 import torch
 from accelerate import debug_launcher
 
+sys.path.append(str(Path(__file__).parents[1]))  # where it is run as a script
+import small_languages
+
 from course import data
+from course.applications import language_texts, scorers
+from course.applications.emotion_clips import Clips
 from course.crossmodal.frozen_pairs import METHODS
 from course.crossmodal.seen_and_heard import glyphs_and_voices
 from course.data import Emoji, LabelledSet, Pairs, Sounds, Texts
 from course.meta_learning.maml import MAMLConfig
 from course.reproduce import (
+    crosslingual_recipes,
     digits_fusion,
+    digits_three_views,
     emoji_contrastive,
+    emoji_zeroshot,
     glyphs_cyclegan,
+    glyphs_scaling,
     glyphs_transfer,
     glyphs_vit,
+    glyphs_zeroshot,
     recipe_class,
     runner,
+    speech_emotion,
     wavenet_bits,
 )
 from course.reproduce.blobs_cyclegan import BlobsCycleGANConfig
+from course.reproduce.crosslingual_recipes import CrosslingualConfig
 from course.reproduce.digits_contrastive import DigitsContrastiveConfig
 from course.reproduce.digits_cyclegan import DigitsCycleGANConfig
 from course.reproduce.digits_fusion import FusionConfig
+from course.reproduce.digits_three_views import DigitsThreeViewsConfig
 from course.reproduce.emoji_contrastive import EmojiContrastiveConfig
 from course.reproduce.emoji_vit import EmojiViTConfig
+from course.reproduce.emoji_zeroshot import EmojiZeroShotConfig, NotoZeroShotConfig
 from course.reproduce.fsdd_mfcc import FsddMfccConfig
 from course.reproduce.glyphs_cyclegan import GlyphsCycleGANConfig
 from course.reproduce.glyphs_erasing import GlyphsErasingConfig
 from course.reproduce.glyphs_examples import GlyphsExamplesConfig
 from course.reproduce.glyphs_prototypical import GlyphsPrototypicalConfig
+from course.reproduce.glyphs_scaling import GlyphsScaling, GlyphsScalingConfig
 from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfig
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
+from course.reproduce.glyphs_zeroshot import GlyphsZeroShotConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.mnist_halves_contrastive import MnistHalvesConfig
+from course.reproduce.navigation_maml import NavigationConfig
 from course.reproduce.omniglot_maml import OmniglotMAMLConfig
 from course.reproduce.prose_bert import ProseBertConfig
 from course.reproduce.wavenet_bits import WaveNetConfig
+from course.reproduce.waves_in_context import WavesConfig
+from course.reproduce.waves_scaling import WavesScaling
 from course.reproduce.word2vec_bilingual import Word2VecBilingualConfig
 from course.reproduce.word2vec_wordsim import Word2VecWordSimConfig
 
@@ -77,6 +97,10 @@ NAMED = {
     "seeds": (0, 1),
 }
 EMOJI_CONTRASTIVE = replace(EmojiContrastiveConfig.quick(), **NAMED)
+UNSEEN = {"size": 16, "test": 8, "validation": 6, "seeds": (0, 1)}
+EMOJI_ZEROSHOT = replace(EmojiZeroShotConfig.quick(), **UNSEEN)
+GLYPHS_ZEROSHOT = replace(GlyphsZeroShotConfig.quick(), **UNSEEN)
+CROSSLINGUAL = CrosslingualConfig(untrained=5, metric_steps=3, head_steps=3, seeds=(0, 1))
 PROSE = replace(ProseBertConfig.quick(), seeds=(0, 1), **SMALL)
 LETTERS = {"letters": "AB", "filters": 2, "hidden": 3, "steps": 2, "validation": 2, "test": 3}
 VIT = {"width": 16, "layers": 1, "filters": 2, "steps": 2, "seeds": (0, 1)}
@@ -118,6 +142,14 @@ FEW = {
 }
 FUSION = replace(FusionConfig.quick(), **FEW, rates=(1e-3, 1e-2), few=20, few_steps=2, few_batch=8, seeds=(0, 1))
 BILINGUAL = replace(Word2VecBilingualConfig.quick(), dimension=6, epochs=6, components=3, seeds=(0, 1))
+
+VIEWS = {"pairs": 60, "hidden": 4, "dimension": 3, "steps": 2, "batch_size": 16, "judged": 40, "draws": 2}
+THREE_VIEWS = replace(DigitsThreeViewsConfig.quick(), seeds=(0, 1), **VIEWS)
+PLACES = {"hidden": 4, "steps": 2, "places": 2, "walks": 2, "horizon": 2, "judged": 4}
+NAVIGATION = replace(NavigationConfig.quick(), seeds=(0, 1), **PLACES)
+FEW_WAVES = {"steps": 3, "tasks": 2, "queries": 3, "layers": 1, "width": 8, "hidden": 4, "judged": 10}
+WAVES = replace(WavesConfig.quick(), seeds=(0, 1), **FEW_WAVES)
+SCALING = replace(GlyphsScalingConfig.quick(), filters=2, steps=2, judged=20, seeds=(0, 1))
 
 
 def load(
@@ -262,6 +294,97 @@ def install_fusion(patch) -> None:
     patch(digits_fusion, "glyphs_and_voices", parts)
 
 
+def install_outlook(patch) -> None:
+    """Words become random vectors, always the same; of a row of sizes the first ones remain."""
+    patch(DigitsThreeViewsConfig, "quick", lambda: THREE_VIEWS)
+    patch(digits_three_views, "text_vectors", random_vectors)
+    patch(NavigationConfig, "quick", lambda: NAVIGATION)
+    patch(WavesConfig, "quick", lambda: WAVES)
+    patch(WavesScaling, "methods", WavesScaling.methods[:2])
+    patch(GlyphsScalingConfig, "quick", lambda: SCALING)
+    patch(GlyphsScaling, "methods", GlyphsScaling.methods[:3])
+    patch(glyphs_scaling, "COUNTS", glyphs_scaling.COUNTS[:2])
+
+
+def random_vectors(texts, device) -> torch.Tensor:
+    """Twelve random numbers for each text."""
+    drawn = [torch.randn(12, generator=torch.Generator().manual_seed(zlib.crc32(text.encode()))) for text in texts]
+    return torch.stack(drawn).to(device)
+
+
+def tiny_clips(*_) -> Clips:
+    """Three emotions of six speakers as points in a space of six dimensions, twice two sentences each."""
+    generator = torch.Generator().manual_seed(0)
+    y, speakers = torch.arange(3).repeat_interleave(4).repeat(6), torch.arange(6).repeat_interleave(12)
+    moved = 2 * torch.randn(6, 6, generator=generator)
+    x = (2 * torch.eye(3, 6)[y] + moved[speakers] + 0.6 * torch.randn(72, 6, generator=generator)).double()
+    people, content = tuple("abcdef"), torch.arange(4).repeat(18) % 2
+    return Clips(x, y, ("anger", "neutral", "sadness"), speakers, people, content, "tiny clips")
+
+
+def install_emotion(patch) -> None:
+    """A setting of each sort with one or two methods; the vectors are points."""
+    asked = ("prototypes", speech_emotion.GAUSSIAN)
+    some = {speech_emotion.NOTHING: ("most frequent emotion", speech_emotion.SCALED, speech_emotion.GAUSSIAN)}
+    some |= {speech_emotion.TWO: asked, speech_emotion.FLATTERED: (speech_emotion.SCALED,)}
+    some |= dict.fromkeys((speech_emotion.LOW, speech_emotion.WOMEN, speech_emotion.SEXES), asked[1:])
+    some |= dict.fromkeys((speech_emotion.AROUSAL, "recall of anger", "without melody"), asked[1:])
+    some |= {speech_emotion.LINE: asked, speech_emotion.NEW: ("no example", "K = 1, others")}
+    for kind in (speech_emotion.VoicesEmotion, speech_emotion.RavdessEmotion):
+        patch(kind, "settings", tuple(some))
+        patch(kind, "only", some)
+        patch(kind, "methods", tuple(dict.fromkeys(name for names in some.values() for name in names)))
+        patch(kind, "differences", ((speech_emotion.GAUSSIAN, speech_emotion.SCALED),))
+        patch(kind, "in_condition", lambda self, setting: replace(self.clips, x=0.5 * self.clips.x.flip(0)))
+    patch(speech_emotion, "registered", lambda name: (None, None))
+    patch(speech_emotion, "clips_of", tiny_clips)
+    patch(speech_emotion.EmotionConfig, "quick", lambda: speech_emotion.EmotionConfig(folds=3, seeds=(0, 1)))
+
+
+def install_zeroshot(patch) -> None:
+    """Names with a letter to share, a trial or two for each method, and few settings of the cuts."""
+    for config in (EmojiZeroShotConfig, NotoZeroShotConfig):
+        patch(config, "quick", lambda: EMOJI_ZEROSHOT)
+    patch(GlyphsZeroShotConfig, "quick", lambda: GLYPHS_ZEROSHOT)
+    patch(emoji_zeroshot, "look_alikes", lambda: ((chr(0x1F400), chr(0x1F401)),))
+    patch(emoji_zeroshot, "words", lambda text: frozenset(f"{chr(97 + int(n) // 25)}{n[-1]}" for n in text.split()[:1]))
+    patch(scorers, "LEAST", (2,))
+    patch(scorers, "MAPS", {name: (fit, [grid[:2] for grid in grids]) for name, (fit, grids) in scorers.MAPS.items()})
+    cuts, few = emoji_zeroshot.EmojiZeroShotCuts, ("group: Green", "described in de", emoji_zeroshot.UNKNOWN)
+    patch(cuts, "settings", few)
+    patch(emoji_zeroshot, "ALIKE_GROUPS", ("Green",))
+    letters = tuple("ABCDEFGHIJKLMabcdefghijklmΓΔΘΛΞΠЖЯЮЩ")
+    patch(glyphs_zeroshot, "alphabet", lambda: letters)
+    patch(glyphs_zeroshot, "pictures", tiny_letters)
+
+
+def tiny_letters(size: int) -> torch.Tensor:
+    """Twelve noisy pictures of one colour for each of 36 letters."""
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.rand(36, 1, 3, 1, 1, generator=generator)
+    noisy = colours + 0.1 * torch.rand(36, 12, 3, 1, 1, generator=generator)
+    return (noisy / 1.1).expand(-1, -1, -1, size, size)
+
+
+def install_crosslingual(patch) -> None:
+    """Two kinds of small texts in as many languages, and few methods of each sort."""
+    kind, tongues = crosslingual_recipes.Crosslingual, crosslingual_recipes.EMOJI
+    patch(CrosslingualConfig, "quick", lambda: CROSSLINGUAL)
+    patch(language_texts, "emoji_names", lambda seed: small_languages.small_parts(tongues, 21, 2, 2))
+    tweets = cache(lambda *_: small_languages.small_parts(crosslingual_recipes.TWEETS, 21, 4, 6))
+    patch(language_texts, "tweets", tweets)
+    patch(crosslingual_recipes, "text_vectors", small_languages.vectors_by_rule)
+    patch(crosslingual_recipes.UmsabCrosslingual, "only", few_of(crosslingual_recipes.UmsabCrosslingual.only))
+    patch(crosslingual_recipes.EmojiCrosslingual, "only", few_of(kind.only))
+
+
+def few_of(only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """A few methods; every one of them is measured in test_crosslingual_recipes.py."""
+    few, first = (crosslingual_recipes.ALL_CENTRED, crosslingual_recipes.ANCHORED), next(iter(only))
+    kept = dict.fromkeys(only, few[:1]) | {first: (few[0], crosslingual_recipes.UNTRAINED)}
+    return kept | {crosslingual_recipes.FIVE: few, crosslingual_recipes.SINGLE: ("from hindi",)}
+
+
 def tiny_mnist(split: str) -> LabelledSet:
     """Three-number things seen twice, once in each half, each time through many noisy pixels; the sign is the class."""
     generator = torch.Generator().manual_seed(0)
@@ -355,6 +478,10 @@ def install(patch=setattr) -> None:
     patch(wavenet_bits, "held", cache(wavenet_bits.held))
     patch(Word2VecBilingualConfig, "quick", lambda: BILINGUAL)
     install_transfer(patch)
+    install_outlook(patch)
+    install_emotion(patch)
+    install_zeroshot(patch)
+    install_crosslingual(patch)
     patch(runner, "CHECKPOINT_SECONDS", 1e-9)  # after each step
 
 
