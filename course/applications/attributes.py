@@ -127,8 +127,10 @@ class AttributeClassifier:
             has: attributes of the classes, ``[C, M]``.
 
         Returns:
-            ``[m, C]``.
+            ``[m, C]``; classes of the same attributes have exactly the same scores.
         """
-        odds, has, prior = self.log_odds(x), has.to(x), self.prior.to(x)
+        odds, prior = self.log_odds(x), self.prior.to(x)
         there, missing = F.logsigmoid(odds) - prior.log(), F.logsigmoid(-odds) - (1 - prior).log()
-        return there @ has.T + missing @ (1 - has).T
+        # Each combination once: rounding would otherwise decide between classes that nothing tells apart
+        rows, owner = torch.unique(has.to(x), dim=0, return_inverse=True)
+        return (there @ rows.T + missing @ (1 - rows).T)[:, owner]

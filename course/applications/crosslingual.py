@@ -60,6 +60,12 @@ class CrossLingual(System):
         languages, classes: their names.
         probe: what the encoder makes of a sentence, to notice another one.
         device: where it computes.
+
+    Example:
+        >>> head, means = Head(torch.zeros(2, 385)), torch.zeros(2, 384)
+        >>> system = CrossLingual(head, means, ("de", "en"), ("good", "bad"), (), torch.device("cpu"))
+        >>> system.spoken("de: sehr gut"), system.spoken("so: good")
+        (('de', 'sehr gut'), ('', 'so: good'))
     """
 
     head: Head

@@ -91,6 +91,17 @@ class ZeroShot(System):
         seen: which classes had pictures in training, ``bool [C]``.
         constant: what is taken from the scores of seen classes (:eq:`zeroshot-stacking`).
         threshold: the best score below which a picture is refused.
+
+    Example:
+        >>> cpu = torch.device("cpu")
+        >>> prints = {"eye": fingerprint(eye_print(128, cpu)), "ear": fingerprint(ear("e5", cpu)([PROBE]))}
+        >>> maps = {"xw": torch.ones(1280, 8), "xb": torch.ones(8), "yw": torch.ones(384, 8), "yb": torch.zeros(8)}
+        >>> known = {"classes": ["cat", "dog"], "texts": described_by([["a cat"], ["a dog"]], "e5", cpu)}
+        >>> options = {"settings": {}, "seen": [True, False], "constant": 0.1, "threshold": 0.5}
+        >>> system = ZeroShot(prints | maps | known | options, cpu)
+        >>> picture = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
+        >>> system.scores(picture, system.texts, system.seen).shape
+        torch.Size([1, 2])
     """
 
     name: ClassVar[str] = "zeroshot"
