@@ -32,8 +32,8 @@ def waves(tasks: int):
     return model, model, episode, {"loss": F.mse_loss, **WAVES}
 
 
-def images(tasks: int, filters: int = 64, queries: int = 15):
-    """The course's Conv4, the textbook's with the same weights, and 5-way 1-shot tasks of random images.
+def images(tasks: int, filters: int = 64, queries: int = 15, ways: int = 5):
+    """The course's Conv4, the textbook's with the same weights, and 1-shot tasks of random images.
 
     ``queries`` is their number for each class; their sum decides how much there is to gain from the layout.
     """
@@ -44,7 +44,7 @@ def images(tasks: int, filters: int = 64, queries: int = 15):
     from course.data import Episode
     from course.representation.cnn import Conv4
 
-    model = Conv4(5, filters=filters, generator=torch.Generator().manual_seed(0))
+    model = Conv4(ways, filters=filters, generator=torch.Generator().manual_seed(0))
     textbook = nn.Sequential()
     for name, layer in model.named_children():
         if name.startswith("block"):
@@ -53,9 +53,9 @@ def images(tasks: int, filters: int = 64, queries: int = 15):
         if name != "layout":
             textbook.add_module(name, layer)
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(tasks, 5 * (1 + queries), 1, 28, 28, generator=generator)
-    y = torch.arange(5).repeat(1 + queries).expand(tasks, -1)
-    episode = Episode(x[:, :5], y[:, :5], x[:, 5:], y[:, 5:])
+    x = torch.rand(tasks, ways * (1 + queries), 1, 28, 28, generator=generator)
+    y = torch.arange(ways).repeat(1 + queries).expand(tasks, -1)
+    episode = Episode(x[:, :ways], y[:, :ways], x[:, ways:], y[:, ways:])
     return model, textbook, episode, {"loss": F.cross_entropy, **IMAGES}
 
 
