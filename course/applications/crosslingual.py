@@ -220,10 +220,14 @@ def fitted(parts: Parts, vectors: dict[str, Tensor], means: Tensor, settings: Se
 
     penalty = best(PENALTIES, lambda penalty: score(source_head(penalty), others(watched)))
     head = source_head(penalty)
-    few = train[0].language == target
+    few, asked = train[0].language == target, watched[0].language == target
     if target < 0 or target == without or not few.any():
         return head
-    return fit_head(*rows(train, few), n_way, ANCHORS[1], balanced=settings.balanced, anchor=head)
+
+    def moved(strength: float) -> Head:
+        return fit_head(*rows(train, few), n_way, strength, balanced=settings.balanced, anchor=head)
+
+    return moved(best(ANCHORS, lambda strength: score(moved(strength), asked)) if asked.any() else ANCHORS[1])
 
 
 def centred_part(parts: Parts, vectors: dict[str, Tensor], means: Tensor, name: str) -> Tensor:

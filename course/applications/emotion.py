@@ -22,7 +22,7 @@ from course.applications.card import Card, Measured, Used
 from course.applications.emotion_clips import RATE, REGISTERED, Clips, read_clips
 from course.applications.emotion_methods import TUNINGS, Given, Way, fine_tuned, logistic_weights, tuned
 from course.applications.emotion_protocol import Trained, answers, chosen, learned, lesson_of, right_by_speaker
-from course.applications.prosody import vector
+from course.applications.prosody import places, vector
 from course.applications.system import System
 from course.arguments import require_whole
 from course.checkpoints import Tree
@@ -238,7 +238,7 @@ def replace_way(system: Emotions) -> Trained:
 def vectors_of(files: Sequence[Path]) -> Tensor:
     """A vector for each recording, ``[n, d]``; no rows for no files."""
     if not files:
-        return torch.zeros(0, 133, dtype=torch.float64)
+        return torch.zeros(0, list(places().values())[-1].stop, dtype=torch.float64)
     read = read_sounds(files, rate=RATE, mono=True)
     return torch.stack([vector(wave[:length], RATE) for wave, length in zip(read["x"], read["lengths"], strict=True)])
 

@@ -22,14 +22,14 @@ def macro_f1(y: Tensor, predicted: Tensor, n_way: int) -> float:
 
     .. math:: F = \frac1N\sum_c\frac{2\,\mathrm{TP}_c}{2\,\mathrm{TP}_c + \mathrm{FP}_c + \mathrm{FN}_c}
 
-    A class that occurs neither among the labels nor among the answers counts 0, as in scikit-learn.
+    A class that occurs neither among the labels nor among the answers is left out, as in scikit-learn.
 
     Args:
         y, predicted: class numbers ``int64 [n]``.
-        n_way: number of classes N.
+        n_way: number of classes there are.
 
     Raises:
-        ValueError: if the two are not equally long.
+        ValueError: if the two are not equally long, or there is no text.
 
     Example:
         >>> round(macro_f1(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2), 4)
@@ -37,9 +37,11 @@ def macro_f1(y: Tensor, predicted: Tensor, n_way: int) -> float:
     """
     if y.shape != predicted.shape:
         raise ValueError(f"labels and answers must be equally long, got {list(y.shape)} and {list(predicted.shape)}")
+    if not len(y):
+        raise ValueError("there is no text to be judged by")
     right = y[y == predicted].bincount(minlength=n_way).double()
     sizes = (y.bincount(minlength=n_way) + predicted.bincount(minlength=n_way)).double()
-    return (2 * right / sizes.clamp_min(1)).mean().item()
+    return (2 * right / sizes)[sizes > 0].mean().item()
 
 
 def f1_half_width(y: Tensor, predicted: Tensor, n_way: int, *, draws: int = 200, seed: int = 0) -> float:

@@ -70,7 +70,7 @@ class EmojiZeroShotConfig:
 
     @classmethod
     def quick(cls) -> "EmojiZeroShotConfig":
-        """Five splits, smaller pictures: four minutes of one core."""
+        """Five splits, smaller pictures: about twenty minutes of one core."""
         return cls(size=128, seeds=tuple(range(10, 15)))
 
     @classmethod
@@ -85,7 +85,7 @@ class NotoZeroShotConfig(EmojiZeroShotConfig):
 
     @classmethod
     def quick(cls) -> "NotoZeroShotConfig":
-        """Five splits: five minutes of one core."""
+        """Five splits: about eight minutes of one core."""
         return cls(size=160, seeds=tuple(range(10, 15)))
 
 

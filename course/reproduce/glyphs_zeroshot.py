@@ -53,7 +53,7 @@ class GlyphsZeroShotConfig:
 
     @classmethod
     def quick(cls) -> "GlyphsZeroShotConfig":
-        """Five splits, small pictures: five minutes of one core."""
+        """Five splits, small pictures: a quarter of an hour on one core."""
         return cls(size=64, seeds=tuple(range(10, 15)))
 
     @classmethod
