@@ -43,7 +43,7 @@ def number(value: float) -> str:
 
 
 def benchmark_markdown(name: str, folder: Path) -> str:
-    """One benchmark against its peers; a ratio above 1 means that the course is better by that factor."""
+    """One benchmark against its peers, without empty columns; a ratio above 1: the course is better by that factor."""
     path = folder / f"bench-{name}.json"
     head = ("measured", "against", "course", "peer", "ratio", "wanted")
     if not path.exists():
@@ -57,6 +57,8 @@ def benchmark_markdown(name: str, folder: Path) -> str:
         peer_value = "" if row.get("peer_value") is None else number(row["peer_value"])
         times = "" if ratio is None else f"{number(ratio)} ×"
         rows.append((row["what"], row.get("peer", ""), number(row["course_value"]), peer_value, times, wanted))
+    filled = [place for place in range(len(head)) if any(row[place] for row in rows)]
+    head, *rows = ([row[place] for place in filled] for row in (head, *rows))
     environment = result["environment"]
     where = f"{result['date']}, {environment.get('gpu') or environment.get('cpu')}, PyTorch {environment.get('torch')}"
     setting = f" Setting: {result['setting']}." if result.get("setting") else ""

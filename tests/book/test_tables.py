@@ -21,8 +21,9 @@ def cells(markdown: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in [lines[0], *lines[2:]]]
 
 
-def test_every_recipe_and_every_benchmark_has_its_table_on_the_page_of_results():
-    shown = set(re.findall(r"^```\{(result|benchmark)\} (\S+)$", (BOOK / "results.md").read_text("utf8"), re.MULTILINE))
+def test_every_recipe_and_every_benchmark_has_its_table_on_the_pages_of_results():
+    pages = "\n".join((BOOK / name).read_text("utf8") for name in ("results.md", "scaling.md"))
+    shown = set(re.findall(r"^```\{(result|benchmark)\} (\S+)$", pages, re.MULTILINE))
     written = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text("utf8")}
     assert shown == {("result", name) for name in RECIPES} | {("benchmark", name) for name in written}
 
@@ -51,6 +52,8 @@ def test_a_benchmark_names_its_goal_and_an_absent_one_its_command(tmp_path):
     assert "MB \\| in all" in text
     assert "≤ 100" in text
     assert text.rstrip().endswith("Measured 2026-01-01, C, PyTorch 2.")
+    (tmp_path / "bench-b.json").write_text(json.dumps(content | {"rows": [{"what": "ms", "course_value": 2}]}))
+    assert cells(benchmark_markdown("b", tmp_path)) == [["measured", "course"], ["ms", "2.00"]]  # no empty columns
 
 
 def test_every_chapter_is_an_arrow_and_every_arrow_a_chapter():
