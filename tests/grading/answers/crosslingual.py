@@ -79,6 +79,8 @@ WRONG = {
         "only languages without a gap": {"if np.isfinite(row).any()": "if np.isfinite(row).all()"},
         "a failed run counts zero": {ROWS: "[np.nan_to_num(row).mean() for row in a - b]"},
         "the spread, not the interval": {"float(half)": "float(np.std(rows, ddof=1))"},
+        "medians over seeds": {"row[np.isfinite(row)].mean()": "np.median(row[np.isfinite(row)])"},
+        "sizes of the differences": {"in a - b if": "in abs(a - b) if"},
     },
 }
 
