@@ -68,7 +68,7 @@ def invariance_penalty(weights: Tensor, environment: Environment) -> Tensor:
 def invariant_risk_minimum(
     environments: Sequence[Environment], *, penalty: float, steps: int = 2_000, rate: float = 0.01
 ) -> Tensor:
-    """Linear weights ``[p]`` that minimise the mean risk plus ``penalty`` times :func:`invariance_penalty`.
+    """Linear weights ``[p]`` minimising mean risk plus ``penalty`` times :func:`invariance_penalty`: :eq:`outlook-irm`.
 
     The weights begin at the least-squares ones of all rows, and Adam goes on from there; the problem is not convex.
 
@@ -100,7 +100,8 @@ def invariant_inputs(environments: Sequence[Environment], *, level: float = 0.05
         level: of the test.
 
     Returns:
-        The intersection of the accepted sets: with probability 1 - ``level``, only causes. Empty if none is accepted.
+        The intersection of the accepted sets. If at least one input is a cause (the empty set is not tested), then with
+        probability 1 - ``level`` only causes. Empty if none is accepted.
     """
     from scipy.stats import chi2
 

@@ -23,7 +23,8 @@ class PowerLaw(NamedTuple):
 
 
 def power_law(sizes: Sequence[float], errors: Sequence[float], *, floor: bool = True) -> PowerLaw:
-    r"""The law with the least sum of squared *relative* errors, :math:`\sum_i (\log e(n_i) - \log e_i)^2`.
+    r"""The law :eq:`outlook-power-law` with the least sum of squared *relative* errors,
+    :math:`\sum_i (\log e(n_i) - \log e_i)^2`.
 
     Args:
         sizes: different and positive, at least two, or three with a floor.

@@ -1,9 +1,10 @@
 """Recipe ``digits-three-views``: a word finds a recording, though no word was ever paired with one.
 
 The views are words for digits in twelve languages (vectors of multilingual-e5-small), pictures of MNIST, and recordings
-of FSDD. In training there are pairs of word and picture, and of picture and recording. Three languages are kept for
-the test and two for validation, others with each seed. Each method has four trials, judged in validation by the pairs
-that it was trained with, so that no choice has seen a word beside a recording where the method had not.
+of FSDD. In training there are pairs of word and picture, and of picture and recording; no picture stands in both. Three
+languages are kept for the test and two for validation, others with each seed, less the words that are spelled as in a
+training language. Each method has four trials, judged in validation by the pairs that it was trained with, so that no
+choice has seen a word beside a recording where the method had not.
 """
 
 from collections.abc import Callable
@@ -96,6 +97,7 @@ class DigitsThreeViews(Recipe):
             for split, (x, y) in side.items():
                 side[split] = ((x - mean) / deviation).to(self.device), y
         self.digits = len(written["test"].classes)
+        self.spelled = [[word.casefold() for word in language[: self.digits]] for language in NUMBER_WORDS.values()]
         words = [word for language in NUMBER_WORDS.values() for word in language[: self.digits]]
         self.words = text_vectors(words, self.device).unflatten(0, (-1, self.digits))  # [languages, digits, width]
 
@@ -121,22 +123,30 @@ class DigitsThreeViews(Recipe):
         """The rows of a view in a split, and their digits; words are scaled as the training languages' are."""
         if view != WORDS:
             return self.sides[view][split]
-        train = self.words[self.languages(seed, "train")].flatten(0, 1)
-        chosen = self.words[self.languages(seed, split)]
-        scaled = (chosen.flatten(0, 1) - train.mean(0)) / train.std(0).mean()
-        return scaled, torch.arange(self.digits).repeat(len(chosen))
+        trained, chosen = self.languages(seed, "train"), self.languages(seed, split)
+        train = self.words[trained].flatten(0, 1)
+        scaled = (self.words[chosen].flatten(0, 1) - train.mean(0)) / train.std(0).mean()
+        digits = torch.arange(self.digits).repeat(len(chosen))
+        if split == "train":
+            return scaled, digits
+        known = {word for language in trained.tolist() for word in self.spelled[language]}
+        new = torch.tensor([word not in known for language in chosen.tolist() for word in self.spelled[language]])
+        return scaled[new.to(scaled.device)], digits[new]
 
     def triples(self, seed: int) -> dict[str, Tensor]:
-        """Rows of the three views that show the same digit, ``config.pairs`` of each view."""
+        """Rows of the three views that show the same digit, ``config.pairs`` of each; the halves share no picture."""
         generator, drawn = runtime.generator(seed), {}
         digits = torch.randint(self.digits, (self.config.pairs,), generator=generator)
         for view in (WORDS, PICTURES, SOUNDS):
             x, y = self.side(view, seed, "train")
-            rows = torch.empty_like(digits)
-            for digit in range(self.digits):
-                members, here = (y == digit).nonzero().flatten(), digits == digit
-                rows[here] = members[torch.randint(len(members), (int(here.sum()),), generator=generator)]
-            drawn[view] = x[rows.to(x.device)]
+            all_rows = torch.randperm(len(y), generator=generator)
+            parts = all_rows.tensor_split(2) if view == PICTURES else (all_rows, all_rows)
+            rows = []
+            for part, half in zip(parts, digits.tensor_split(2), strict=True):
+                members = [part[y[part] == digit] for digit in range(self.digits)]
+                chosen = [members[d][torch.randint(len(members[d]), (1,), generator=generator)] for d in half.tolist()]
+                rows.append(torch.cat(chosen))
+            drawn[view] = x[torch.cat(rows).to(x.device)]
         return drawn
 
     def fitted(self, method: str, seed: int, trial: int, folder: Path) -> Embed:

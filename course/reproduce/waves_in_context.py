@@ -1,4 +1,4 @@
-"""Recipe ``waves-in-context``: a learner without an algorithm of its own, MAML, and two fits, inside and outside.
+"""Recipe ``waves-in-context``: a learner without an algorithm of its own, MAML, and three fits, inside and outside.
 
 All that is trained sees as many tasks of as many points, of noisy waves from one family. Then the waves become larger,
 are shifted further, or lie elsewhere on the axis. A rate is chosen of three on validation waves of the *training*
@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.data import Episode, SinusoidTasks
-from course.meta_learning.curve_fits import kernel_ridge, wave_fit
+from course.meta_learning.curve_fits import kernel_ridge, wave_fit, wave_posterior
 from course.meta_learning.in_context import InContextConfig, InContextLearner, InContextNetwork
 from course.meta_learning.maml import MAML, MAMLConfig
 from course.reproduce.runner import Recipe, saved_in
 
-UNTRAINED, UNTRAINED_MAML, SMOOTH, IN_CONTEXT, MODEL_AGNOSTIC, KNOWS = (
+UNTRAINED, UNTRAINED_MAML, SMOOTH, IN_CONTEXT, MODEL_AGNOSTIC, POSTERIOR, KNOWS = (
     "in-context network, untrained", "MAML's network, untrained", "smooth fit (kernel ridge)", "in-context learner",
-    "MAML", "fit of a wave, knows the family",
+    "MAML", "posterior mean, knows the training family", "fit of a wave, knows all waves",
 )  # fmt: skip
 INSIDE, LARGER, SHIFTED, ELSEWHERE = "as in training", "amplitudes 5 to 10", "phases π to 2π", "x from 5 to 10"
 NOISE = 0.3
@@ -76,14 +76,19 @@ class WavesConfig:
 
 
 class WavesInContext(Recipe):
-    """Two learned learners, their untrained starts, and two fits that learned nothing beforehand."""
+    """Two learned learners, their untrained starts, and three fits that learned nothing beforehand."""
 
     name = "waves-in-context"
     presets = WavesConfig
-    methods = (UNTRAINED, UNTRAINED_MAML, SMOOTH, IN_CONTEXT, MODEL_AGNOSTIC, KNOWS)
+    methods = (UNTRAINED, UNTRAINED_MAML, SMOOTH, IN_CONTEXT, MODEL_AGNOSTIC, POSTERIOR, KNOWS)
     settings = tuple(FAMILIES)
     units: ClassVar = {ERROR: ""}
-    differences = ((IN_CONTEXT, MODEL_AGNOSTIC), (IN_CONTEXT, SMOOTH), (MODEL_AGNOSTIC, SMOOTH))
+    differences = (
+        (IN_CONTEXT, MODEL_AGNOSTIC),
+        (IN_CONTEXT, SMOOTH),
+        (MODEL_AGNOSTIC, SMOOTH),
+        (IN_CONTEXT, POSTERIOR),
+    )
 
     def load(self) -> None:
         """Draw the waves of validation."""
@@ -109,6 +114,10 @@ class WavesInContext(Recipe):
         """What a method tries."""
         if method == KNOWS:
             return [lambda e: wave_fit(e.support_x, e.support_y, e.query_x)]
+        if method == POSTERIOR:
+            prior = FAMILIES[INSIDE]
+            known = {"amplitude": prior.amplitude, "phase": prior.phase, "noise": prior.noise}
+            return [lambda e: wave_posterior(e.support_x, e.support_y, e.query_x, **known)]
         if method == SMOOTH:
             ridge = NOISE**2 / self.validation.support_y.var().item()
             return [
