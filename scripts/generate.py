@@ -229,7 +229,8 @@ def wanted() -> dict[Path, str]:
     """What every file with a generated passage should hold."""
     there = chapters.chapters()
     pages = rooms()
-    benchmarks = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if measures(path)]
+    measured = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if measures(path)]
+    benchmarks = [name for name in measured if not (BOOK / f"{name}.md").exists()]  # scaling has a page of its own
     short = {chapter.name.rpartition("/")[2]: chapter.short for chapter in there}
     passages = [
         (ROOT / "README.md", "chapters", chapter_table()),
