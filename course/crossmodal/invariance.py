@@ -58,7 +58,7 @@ def least_squares(environments: Sequence[Environment], kept: Sequence[int] | Non
 def invariance_penalty(weights: Tensor, environment: Environment) -> Tensor:
     r"""How much an environment would gain by rescaling the prediction: :eq:`outlook-irm`.
 
-    .. math:: \Bigl(\frac{\partial}{\partial s} \frac1n \sum_i (s\,w^\top x_i - y_i)^2 \Big|_{s = 1}\Bigr)^2
+    .. math:: \Bigl(\frac{\partial}{\partial c} \frac1n \sum_i (c\,w^\top x_i - y_i)^2 \Big|_{c = 1}\Bigr)^2
               = \Bigl(\frac2n \sum_i (w^\top x_i - y_i)\, w^\top x_i\Bigr)^2
     """
     predicted = environment.x @ weights
