@@ -38,7 +38,7 @@ class Chapter:
 
     @property
     def solution(self) -> Path:
-        """What its exercises are made from; practice has none."""
+        """What its exercises are made from; a page may have none."""
         return ROOT / "solutions" / f"{self.name}.ipynb"
 
     @property

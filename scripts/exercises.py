@@ -60,7 +60,7 @@ def tracked(root: Path) -> set[str]:
     """The students' notebooks that git tracks, by their path below ``book/exercises``; none outside a repository."""
     if shutil.which("git") is None:
         return set()
-    command = ["git", "-C", str(root), "ls-files", "-z", "--", f"{EXERCISES}/*/*.ipynb"]
+    command = ["git", "-C", str(root), "ls-files", "-z", "--", f"{EXERCISES}/*.ipynb"]  # at any depth
     listed = subprocess.run(command, capture_output=True, text=True).stdout
     return {name.removeprefix(f"{EXERCISES}/") for name in listed.split("\0") if name}
 

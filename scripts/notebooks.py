@@ -36,9 +36,10 @@ def unstored(notebook) -> list[str]:
 
 def advice(path: Path) -> str:
     """What makes a notebook as it should be."""
-    *_, folder, part, name = path.resolve().parts
-    if folder == "exercises":  # written from the solution
-        return f"edit solutions/{part}/{name} instead, and run make exercises, which overwrites this one"
+    for folder in path.resolve().parents[:2]:
+        if folder.name == "exercises":  # written from the solution
+            source = path.resolve().relative_to(folder).as_posix()
+            return f"edit solutions/{source} instead, and run make exercises, which overwrites this one"
     return f"run: .venv/bin/python scripts/notebooks.py run {path}"
 
 

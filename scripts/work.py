@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def fill(root: Path) -> list[Path]:
     """Copy the exercises that `work/` lacks; the paths of the copies."""
     made = []
-    for exercise in sorted((root / "book" / "exercises").glob("*/*.ipynb")):
-        mine = root / "work" / exercise.parent.name / exercise.name
+    folder = root / "book" / "exercises"
+    for exercise in sorted([*folder.glob("*/*.ipynb"), *folder.glob("*.ipynb")]):
+        mine = root / "work" / exercise.relative_to(folder)
         if mine.exists():
             continue
         mine.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ def pytest_xdist_make_scheduler(config, log):
 
     class ByFileAndChapter(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            chapter = re.match(r".*/test_solutions\.py::\w+\[\w+/\w+", nodeid)
+            chapter = re.match(r".*/test_solutions\.py::\w+\[\w+(/\w+)?", nodeid)
             return chapter[0].split("[")[1] if chapter else super()._split_scope(nodeid)
 
     return ByFileAndChapter(config, log)

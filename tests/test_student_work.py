@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    """Two exercises and the script that hands them out."""
-    for name in ("part/one", "part/two"):
+    """Three exercises and the script that hands them out."""
+    for name in ("part/one", "part/two", "page"):
         exercise = tmp_path / "book" / "exercises" / f"{name}.ipynb"
         exercise.parent.mkdir(parents=True, exist_ok=True)
         exercise.write_text(name)
@@ -30,7 +30,9 @@ def hand_out(checkout: Path) -> subprocess.CompletedProcess:
 def test_exercises_come_once_and_answers_stay(checkout):
     done = hand_out(checkout)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[:2] == ["new: work/part/one.ipynb", "new: work/part/two.ipynb"]
+    assert sorted(done.stdout.splitlines()[:3]) == [
+        f"new: work/{name}.ipynb" for name in ("page", "part/one", "part/two")
+    ]
     assert f"Your answers live in {checkout / 'work'}" in done.stdout
     mine, thrown_away = checkout / "work" / "part" / "one.ipynb", checkout / "work" / "part" / "two.ipynb"
     mine.write_text("my answer")

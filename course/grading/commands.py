@@ -15,15 +15,15 @@ def course_of(options: argparse.Namespace):
 
 
 def chapter_of(course, text: str | None):
-    """The chapter named ``part/chapter`` on the command line."""
-    from .layout import Chapter, GradingError
+    """The chapter named ``part/chapter``, or ``chapter`` for one in no folder of a part, on the command line."""
+    from .layout import GradingError
 
     if text is None:
         return None
     known = {str(chapter): chapter for chapter in course.chapters()}
     if text not in known:
         raise GradingError(f"there is no chapter {text!r}; the chapters are {', '.join(known)}")
-    return Chapter(*text.split("/"))
+    return known[text]
 
 
 def do_release(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Where things lie: ``solutions/<part>/<chapter>.ipynb``, and everything about grades in one folder beside them.
 
-An assignment of nbgrader is a part of the book; a notebook in it is a chapter.
+An assignment of nbgrader is a part of the book; a notebook in it is a chapter. The chapters of the parts without a
+folder, ``solutions/<chapter>.ipynb``, are an assignment together.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from traitlets.config import Config
 
 from course.errors import CourseError
 
+PAGES = "pages"  # the assignment of the chapters that lie in no folder of a part
+
 
 class GradingError(CourseError):
     """Something that the instructor can put right; the message says how."""
@@ -21,17 +24,22 @@ class GradingError(CourseError):
 
 @dataclass(frozen=True, order=True)
 class Chapter:
-    """A part of the book and a chapter in it, for example ``crossmodal/cca``."""
+    """A part of the book and a chapter in it, such as ``crossmodal/cca``; ``outlook`` lies in no folder of a part."""
 
     part: str
     name: str
 
+    @classmethod
+    def at(cls, path: Path) -> "Chapter":
+        """The chapter of a notebook by its path below ``solutions/``."""
+        return cls(path.parent.name or PAGES, path.stem)
+
     def __str__(self) -> str:
-        return f"{self.part}/{self.name}"
+        return self.name if self.part == PAGES else f"{self.part}/{self.name}"
 
     @property
     def file(self) -> str:
-        return f"{self.part}/{self.name}.ipynb"
+        return f"{self}.ipynb"
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,9 @@ class Course:
 
     def chapters(self) -> list[Chapter]:
         """Every chapter that has a solutions notebook."""
-        files = sorted((self.root / "solutions").glob("*/*.ipynb"))
-        return [Chapter(file.parent.name, file.stem) for file in files]
+        folder = self.root / "solutions"
+        files = sorted([*folder.glob("*/*.ipynb"), *folder.glob("*.ipynb")])
+        return [Chapter.at(file.relative_to(folder)) for file in files]
 
     def solution(self, chapter: Chapter) -> Path:
         return self.root / "solutions" / chapter.file
@@ -65,7 +74,7 @@ class Course:
 
     def released(self, chapter: Chapter) -> Path:
         """The student's notebook as the gradebook knows it."""
-        return self.grading / "release" / chapter.file
+        return self.grading / "release" / chapter.part / f"{chapter.name}.ipynb"
 
     def of_student(self, step: str, student: str, chapter: Chapter, suffix: str = ".ipynb") -> Path:
         """The file of one submission in one step: collected, submitted (assembled), autograded, feedback or records."""

@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from traitlets.log import get_logger
 
 from course.files import write_json
 
-from .layout import Chapter, Course, GradingError, configure, digest
+from .layout import PAGES, Chapter, Course, GradingError, configure, digest
 
 
 @contextmanager
@@ -83,7 +85,16 @@ def generate(course: Course, release: Path) -> None:
     for part in sorted({chapter.part for chapter in course.chapters()}):
         config = configure(Config(), course.root, course.grading, release)
         config.CourseDirectory.assignment_id = part
-        convert(GenerateAssignment, config, f"solutions/{part}")
+        if part != PAGES:
+            convert(GenerateAssignment, config, f"solutions/{part}")
+            continue
+        with tempfile.TemporaryDirectory(dir=course.grading, prefix="source-") as source:  # a folder for an assignment
+            (Path(source) / part).mkdir()
+            for chapter in course.chapters():
+                if chapter.part == part:
+                    shutil.copyfile(course.solution(chapter), Path(source) / part / chapter.file)
+            config.CourseDirectory.source_directory = os.path.relpath(source, course.root)
+            convert(GenerateAssignment, config, "solutions")
 
 
 def stamp(course: Course) -> Path:
@@ -104,7 +115,7 @@ def release(course: Course) -> list[Chapter]:
     """Bring gradebook and release folder up to date with the solutions; the chapters that are in them."""
     chapters = course.chapters()
     if not chapters:
-        raise GradingError(f"{course.root / 'solutions'} holds no notebook <part>/<chapter>.ipynb")
+        raise GradingError(f"{course.root / 'solutions'} holds no notebook <part>/<chapter>.ipynb or <chapter>.ipynb")
     if not is_current(course):
         generate(course, course.grading / "release")
         write_json(stamp(course), {str(chapter): digest(course.solution(chapter)) for chapter in chapters})

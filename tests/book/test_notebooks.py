@@ -172,6 +172,9 @@ def test_a_students_notebook_that_was_edited_is_told_where_to_edit(good, tmp_pat
     path.write_text(path.read_text() + " ")
     assert notebooks.main(["check", str(path)]) == 1
     assert "edit solutions/start/x.ipynb instead, and run make exercises, which overw" in capsys.readouterr().err
+    path = path.rename(folder.parent / path.name)
+    assert notebooks.main(["check", str(path)]) == 1
+    assert "edit solutions/x.ipynb instead, and run make exercises, which overwrites" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("field, nothing", [("outputs", []), ("execution_count", None)])

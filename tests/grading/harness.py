@@ -33,8 +33,9 @@ class Chapter:
 
     def __init__(self, solution: Path, released: Path):
         self.solution, self.released = read(solution), read(released)
-        chapter = layout.Chapter(solution.parent.name, solution.stem)
-        self.packages = packages_of_chapter(layout.Course.at(solution.parents[2]), chapter)
+        course = next(layout.Course.at(folder.parent) for folder in solution.parents if folder.name == "solutions")
+        chapter = layout.Chapter.at(solution.relative_to(course.root / "solutions"))
+        self.packages = packages_of_chapter(course, chapter)
         self.tasks = tasks(self.released, self.solution)
         self.sources = {grade_id(cell): cell.source for cell in self.solution.cells if grade_id(cell)}
         self.start = {"__name__": "__main__", "display": print}

@@ -11,13 +11,13 @@ import pytest
 from fixture_course import LAST, make
 
 from course.grading.answers import grade_id
-from course.grading.layout import GradingError
+from course.grading.layout import Course, GradingError
+from course.grading.release import is_current, release
 from course.grading.submissions import read
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAIRS = [
-    (path, ROOT / "book/exercises" / path.parent.name / path.name) for path in sorted(ROOT.glob("solutions/*/*.ipynb"))
-]
+SOURCES = sorted([*ROOT.glob("solutions/*/*.ipynb"), *ROOT.glob("solutions/*.ipynb")])
+PAIRS = [(path, ROOT / "book/exercises" / path.relative_to(ROOT / "solutions")) for path in SOURCES]
 
 
 @pytest.fixture
@@ -150,3 +150,17 @@ def test_a_solution_that_nbgrader_refuses_is_named(tmp_path, exercises, old, new
     shutil.copy(path, path.with_name("last.ipynb"))
     with pytest.raises(GradingError, match=rf"(?i)\Asolutions/start: basics\.ipynb: .*{said}"):
         exercises(root)
+
+
+def test_a_chapter_in_no_folder_of_a_part_is_released_beside_the_others(tmp_path, exercises):
+    root = make(tmp_path)
+    shutil.copy(root / "solutions/start/basics.ipynb", root / "solutions/page.ipynb")
+    assert exercises(root)[0] == 0
+    beside = root / "book/exercises/page.ipynb"
+    assert beside.read_bytes() == (root / "book/exercises/start/basics.ipynb").read_bytes()
+    assert exercises(root, "--check") == (0, "")
+    course = Course.at(root)
+    assert [str(chapter) for chapter in release(course)] == ["page", "start/basics"] and is_current(course)
+    page = course.chapters()[0]
+    assert (course.solution(page), course.released(page).exists()) == (root / "solutions/page.ipynb", True)
+    assert not list(course.grading.glob("source-*"))

@@ -20,12 +20,14 @@ from nbgrader.utils import is_grade
 from course.grading.answers import assemble, grade_id, plain_python, tasks
 from course.grading.execute import ANSWER, TEST, Run, kind_of
 from course.grading.kernel import Session
+from course.grading.layout import Course
 from course.grading.sandbox import Limits
 from course.grading.submissions import read
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-CHAPTERS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "solutions").glob("*/*.ipynb"))}
+COURSE = Course.at(ROOT)
+CHAPTERS = {str(chapter): COURSE.solution(chapter) for chapter in COURSE.chapters()}
 TASKS = 4  # that are coded, once nothing is marked "To write:"
 BEING_WRITTEN = {path for path in CHAPTERS.values() if "To write:" in path.read_text(encoding="utf8")}  # still empty
 

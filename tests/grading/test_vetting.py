@@ -9,9 +9,11 @@ import nbformat
 import pytest
 
 from course.grading.guard import Guard
+from course.grading.layout import Course
 from course.grading.vetting import IMPORTS, objections, packages
 
-SOLUTIONS = sorted((Path(__file__).resolve().parents[2] / "solutions").glob("*/*.ipynb"))
+COURSE = Course.at(Path(__file__).resolve().parents[2])
+SOLUTIONS = [COURSE.solution(chapter) for chapter in COURSE.chapters()]
 
 HONEST = {
     "an optimiser": "def f(p):\n    o = torch.optim.Adam([p])\n    o.zero_grad()\n"
