@@ -49,7 +49,10 @@ def require_new(name: str) -> Part:
     folders = {part.folder: part for part in parts() if part.folder}
     folder, _, chapter = name.partition("/")
     if name in {each.name for part in parts() if not part.folder for each in part.chapters}:
-        refuse(f"{name} is a page only, without module and exercises. Write book/{name}.ipynb; then make generate")
+        refuse(
+            f"{name} is a page without module. Write book/{name}.ipynb, and exercises, if it is to have any, in "
+            f"solutions/{name}.ipynb; then make generate exercises"
+        )
     usage = f"NAME is {name!r}, and must be part/chapter, such as crossmodal/fusion. The parts are {', '.join(folders)}"
     if folder not in folders:
         refuse(usage)

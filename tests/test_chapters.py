@@ -125,7 +125,7 @@ class TestAnEmptyChapter:
         ("crossmodal/cca", "there already: book/crossmodal/cca.ipynb, book/exercises/crossmodal/cca.ipynb, course/"),
         ("representation/pmi", "there already: course/representation/pmi.py, tests/representation/test_pmi.py"),
         ("representation/pmi", "mv course/representation/pmi.py.kept course/representation/pmi.py; mv tests"),
-        ("background", "is a page only, without module and exercises. Write book/background.ipynb; then make generate"),
+        ("background", "is a page without module. Write book/background.ipynb, and exercises"),
         ("crossmodal/episodes", "there already: tests/data/test_episodes.py"),
     ],
 )
