@@ -79,8 +79,11 @@ def mentioned(source: str, package: str = "", strings: bool = True) -> frozenset
     return frozenset(names)
 
 
-def closure(names: Iterable[str], root: Path = ROOT) -> set[str]:
-    """The modules of `course` that are loaded when these are: they, their packages, and all that those mention."""
+def closure(names: Iterable[str], root: Path = ROOT, unread: set[str] = UNREAD) -> set[str]:
+    """The modules of `course` that are loaded when these are: they, their packages, and all that those mention.
+
+    The strings of the modules in ``unread`` do not count.
+    """
     known = modules(root)
     found, waiting = set(), list(names)
     while waiting:
@@ -91,11 +94,11 @@ def closure(names: Iterable[str], root: Path = ROOT) -> set[str]:
         for each in {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & known.keys() - found:
             found.add(each)
             package = each if known[each].name == "__init__.py" else each.rpartition(".")[0]
-            waiting += mentioned(known[each].read_text(encoding="utf8"), package, each not in UNREAD)
+            waiting += mentioned(known[each].read_text(encoding="utf8"), package, each not in unread)
     return found
 
 
-def imported(cells: Iterable[str], root: Path = ROOT) -> set[str]:
+def imported(cells: Iterable[str], root: Path = ROOT, unread: set[str] = UNREAD) -> set[str]:
     """The modules of `course` that a notebook with these code cells may load."""
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -106,7 +109,7 @@ def imported(cells: Iterable[str], root: Path = ROOT) -> set[str]:
             names |= {EVERYTHING} if STARTS_OTHERS.search(code) else mentioned(code)
         except SyntaxError:  # shown on purpose
             names.add(EVERYTHING)
-    return closure(names, root)
+    return closure(names, root, unread)
 
 
 def data_files(loaded: set[str], root: Path = ROOT) -> list[Path]:

@@ -1,14 +1,19 @@
 """Which modules and tests belong to which chapter.
 
-A module in the folder of a part belongs to the first chapter of that part, in reading order, that needs it; if none
-does, to the first one of any part. Its tests are `tests/<part>/test_<module>*.py`.
+A module in the folder of a part belongs to the first chapter of that part, in reading order, that needs it, itself or
+for the recipes that it names; if none does, to the first one of any part. Its tests are
+`tests/<part>/test_<module>*.py`.
 """
 
 from pathlib import Path
 
 import nbformat
 from chapters import Chapter, chapters
-from dependencies import ROOT, imported
+from dependencies import ROOT, UNREAD, imported
+
+from course.reproduce import RECIPES
+
+NOT_NEEDED = UNREAD | {"course.applications"}  # whose strings name all systems, of which a chapter is about one
 
 
 def part(chapter: Chapter) -> str:
@@ -26,7 +31,9 @@ def own_modules() -> dict[str, list[str]]:
     needed, folders = [], tuple(f"course.{part(chapter)}." for chapter in chapters() if part(chapter))
     for chapter in chapters():
         cells = [cell for path in notebooks_of(chapter) for cell in nbformat.read(path, as_version=4).cells]
-        names = imported(cell.source for cell in cells if cell.cell_type == "code")
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        shown = [each.path.partition(":")[0] for name, each in RECIPES.items() if f'"{name}"' in "".join(code)]
+        names = imported([*code, *(f"import {module}" for module in shown)], unread=NOT_NEEDED)
         needed.append((chapter, [name for name in names if name.startswith(folders)]))
     owner: dict[str, str] = {}
     for of_own_part in (True, False):
