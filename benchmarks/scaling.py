@@ -139,7 +139,7 @@ def measure(repeats: int) -> Iterator[dict]:
     yield from axis("waves", "tasks", WAVE_TASKS, "{} sine waves, 5 steps", repeats, steps=5)
     yield from axis("images", "tasks", TASKS, "{} image tasks, 5-way, 1 step", repeats)
     yield from axis("images", "ways", WAYS, "4 image tasks, {}-way, 1 step", repeats)
-    yield from axis("images", "steps", STEPS, "4 image tasks, 5-way, {} inner steps", repeats)
+    yield from axis("images", "steps", STEPS, "4 image tasks, 5-way, inner steps: {}", repeats)
 
 
 SETTING = (

@@ -97,7 +97,7 @@ def test_a_module_belongs_to_the_first_chapter_of_its_part_that_needs_it(script,
         "read",
         lambda path, as_version: SimpleNamespace(cells=[SimpleNamespace(cell_type="code", source=path)]),
     )
-    monkeypatch.setattr(ownership, "imported", lambda cells: needs[next(iter(cells))])
+    monkeypatch.setattr(ownership, "imported", lambda cells, unread: needs[next(iter(cells))])
     assert ownership.own_modules() == {"part/one": ["course.part.both"], "part/two": ["course.part.two"]}
 
 
