@@ -87,6 +87,8 @@ def both_know(f, g):
     },
     "mergeable": {
         "equal columns": {"belief = column / column.sum()": "belief = column"},
+        "products with the first entries": {SAME: "np.allclose(belief * old[0], old * belief[0], rtol=1e-9, atol=0)"},
+        "to nine decimals": {SAME: "(belief.round(9) == old.round(9)).all()"},
         "the same favourite": {SAME: "belief.argmax() == old.argmax()"},
         "the same zeros": {SAME: "((belief > 0) == (old > 0)).all()"},
         "to the last bit": {SAME: "(belief == old).all()"},
@@ -106,6 +108,10 @@ def both_know(f, g):
     },
     "whole_defect": {
         "machines count alike": {"counts @ own / n": "own.mean(0)"},
+        "a mean over the coordinates": {
+            "** 2).sum(1)": "** 2).mean(1)",
+            "((centres[0] - centres[1]) ** 2).sum()": "((centres[0] - centres[1]) ** 2).mean()",
+        },
         "no spread between machines": {f" + {BETWEEN}": ""},
         "the spread between machines, not weighed": {BETWEEN: "((own - centre) ** 2).sum()"},
         "no spread within machines": {"sum(each[within] for each in reports) + ": ""},

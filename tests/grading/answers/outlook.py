@@ -8,6 +8,8 @@ LENGTHS = "pi * (1 - 2 * pi + (pi**2).sum())"  # of best_baseline
 WRONG = {
     "size_needed": {
         "no floor": {"(shrink * e3 - e2) / (shrink - 1)": "0.0"},
+        "rounded up": {"float(size)\n": "float(np.ceil(size))\n"},
+        "at the floor, too": {"if target > floor": "if target >= floor"},
         "the last error is the floor": {"(shrink * e3 - e2) / (shrink - 1)": "e3"},
         "errors in place of falls": {"(e1 - e2) / (e2 - e3)": "e1 / e2"},
         "the ratio of sizes is forgotten": {"np.log(shrink) / np.log(q)": "np.log(shrink)"},
@@ -23,6 +25,11 @@ WRONG = {
     "ideal_reader": {
         "the products underflow": {"evidence = logsumexp(logs)": "evidence = np.log(np.exp(logs).sum())"},
         "the prior is forgotten": {"np.log(prior) - 0.5": "-0.5"},
+        "the evidence of an even prior": {
+            "float(evidence)": "float(logsumexp(logs - np.log(prior)) - np.log(len(prior)))"
+        },
+        "the prior counts with each example": {"np.log(prior) - 0.5": "max(len(places), 1) * np.log(prior) - 0.5"},
+        "all at the first place": {"curves[:, places]": "curves[:, 0 * places]"},
         "noise is a variance": {"(y - curves[:, places]) / noise)": "(y - curves[:, places]) / noise**0.5)"},
         "noise is 1": {" / noise) ** 2": ") ** 2"},
         "the best curve alone": {"np.exp(logs - evidence) @ curves": "curves[logs.argmax()]"},
@@ -40,6 +47,10 @@ WRONG = {
     },
     "guarded_weights": {
         "nobody pushes": {" + np.diag(variances[kept])": ""},
+        "centred": {"    inputs = x[:, kept]": "    inputs, y = x[:, kept] - x[:, kept].mean(0), y - y.mean()"},
+        "infinite is very large": {
+            "kept = np.isfinite(variances)": "variances = np.minimum(variances, 1e12); kept = variances > -1"
+        },
         "the sum of the rows": {
             "inputs.T @ inputs / len(x)": "inputs.T @ inputs",
             "inputs.T @ y / len(x)": "inputs.T @ y",
@@ -68,6 +79,11 @@ WRONG = {
             )
         },
         "angles only add": {STEP: "low + angle, high + angle"},
+        "half a turn as soon as one goes beyond": {
+            STEP: STEP.replace(
+                "np.pi - abs(np.pi - turn - angle)", "min(np.pi, high + angle) if low + angle < np.pi else np.pi"
+            )
+        },
         "beyond half a turn": {STEP: "max(low - angle, angle - high, 0.0), min(high + angle, np.pi)"},
         "never back": {STEP: "max(low - angle, angle - high, 0.0), high + angle"},
         "the least from one side": {"max(low - angle, angle - high, 0.0)": "max(low - angle, 0.0)"},
