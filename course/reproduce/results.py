@@ -169,11 +169,14 @@ def result_table(result: Result) -> str:
 
 
 def with_interval(mean: float, interval: float | None, unit: str) -> str:
-    """`97.3 ± 0.4 %` with as many decimals as the interval has meaning; below 1e-9 it is rounding, and shown as 0."""
+    """`97.3 ± 0.4 %` with as many decimals as the interval has meaning; below 1e-9 it is rounding, and shown as 0.
+
+    Without an interval to go by, a mean below 1 has two.
+    """
     if interval is None:
         return f"{mean:.4g} {unit}".rstrip()
     interval = interval if interval > 1e-9 else 0.0
-    decimals = 1 + (0 < interval < 0.095) + (0 < interval < 0.0095)
+    decimals = 1 + (0 < interval < 0.095) + (0 < interval < 0.0095) + (interval == 0 and 0 < abs(mean) < 1)
     return f"{mean:z.{decimals}f} ± {interval:.{decimals}f} {unit}".rstrip()  # z: no "-0.0"
 
 
