@@ -1,5 +1,7 @@
 """No picture and no recording is in two parts, noise is as loud as asked, and encoders learn."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -82,6 +84,7 @@ def test_the_real_parts_are_dealt_without_overlap(monkeypatch):
 
 
 @pytest.mark.real_data
+@pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="COURSE_DATA is not set")
 def test_the_parts_of_mnist_and_fsdd():
     parts = mnist_and_fsdd(500)
     require_apart(parts)
