@@ -27,7 +27,7 @@ RATE, INNER_RATE, TEST_STEPS = 4e-3, 0.01, 10
 
 
 class WavesScaling(WavesInContext):
-    """Two learners, each with one to a thousand different waves."""
+    """Two learners, each with 1 to 256 different waves."""
 
     name = "waves-scaling"
     methods = tuple(ROWS)
