@@ -12,14 +12,15 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config, log):
-    """With ``--dist loadfile`` a file is one piece of work; of ``test_solutions.py`` each chapter is one."""
+    """With ``--dist loadfile`` a file is one piece of work, but of the two longest each chapter, and each recipe by its
+    first word, is one."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
     class ByFileAndChapter(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            chapter = re.match(r".*/test_solutions\.py::\w+\[\w+(/\w+)?", nodeid)
+            chapter = re.match(r".*/test_(solutions|runner)\.py::\w+\[\w+(/\w+)?", nodeid)
             return chapter[0].split("[")[1] if chapter else super()._split_scope(nodeid)
 
     return ByFileAndChapter(config, log)

@@ -199,16 +199,16 @@ def test_the_projection_is_what_grows_times_the_chapters_and_the_rest(budget, mo
         budget, "parts", lambda: [SimpleNamespace(chapters=range(10)), SimpleNamespace(chapters=range(8))]
     )
     line, minutes = budget.projection(whole=600, growing=400, jobs=2, now=3)  # 400 s stay, 200 s become 1200 s
-    assert "so far: 10.0 min. With 18 chapters about 27 min, within 45" in line
+    assert "so far: 10.0 min. With 18 chapters about 27 min, within 35" in line
     assert minutes == pytest.approx(1600 / 60)
-    assert "OVER 45" in budget.projection(whole=600, growing=900, jobs=2, now=3)[0]
+    assert "OVER 35" in budget.projection(whole=600, growing=700, jobs=2, now=3)[0]
 
 
-@pytest.mark.parametrize(("minutes", "fails"), [(67, False), (68, True)])
+@pytest.mark.parametrize(("minutes", "fails"), [(52, False), (53, True)])
 def test_a_course_that_would_take_half_as_much_again_fails(budget, monkeypatch, tmp_path, capsys, minutes, fails):
     recorded(tmp_path, tests=20, exercises=30)
     (tmp_path / "start").touch()
     monkeypatch.setattr(budget, "projection", lambda *given: ("the line", minutes))
     assert budget.main(tmp_path, 2) == fails
     said = capsys.readouterr()
-    assert said.out.endswith("the line\n") and ("would take 68 min, and 45 are meant" in said.err) == fails
+    assert said.out.endswith("the line\n") and ("would take 53 min, and 35 are meant" in said.err) == fails

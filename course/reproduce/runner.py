@@ -145,7 +145,7 @@ def run(
         preset=preset,
         command=command_of(kind.name, preset),
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        seconds=round(clock.seconds, 1),
+        seconds=round(clock.seconds, 3),
         seeds=list(config.seeds),
         config=asdict(config),
         environment=measured_on(device),

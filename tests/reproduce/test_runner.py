@@ -138,7 +138,7 @@ def test_a_run_that_is_killed_again_and_again_and_one_of_two_processes_write_the
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=alone)
     assert ended.returncode == 0, ended.stderr
     whole, killed, two = (asdict(load_result(recipe, "quick", tmp_path / name)) for name in ("whole", "killed", "two"))
-    assert all(result.pop("seconds") >= 0 for result in (whole, killed, two))  # the smallest take no tenth of one
+    assert all(result.pop("seconds") > 0 for result in (whole, killed, two))
     assert int(ended.stdout.split()[-1]) > 2  # lives
     assert killed == whole
     written = (tmp_path / "two" / "written").read_text().split()
