@@ -6,7 +6,7 @@ test, its German one must not be in training: else the test would ask for what w
 
 import codecs
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ from course.data.emoji import names_of, splits
 from course.data.emoji_groups import GROUPS
 from course.data.openmoji import look_alikes
 from course.data.sets import OnDevice, require_numbers
-from course.data.texts import numbered_rows
+from course.data.texts import Texts, numbered_rows
 from course.runtime import generator
 
 PARTS = ("train", "validation", "test")
@@ -79,13 +79,16 @@ class LanguageTexts(OnDevice):
 Parts = dict[str, LanguageTexts]
 
 
-def emoji_names(seed: int | None = None, *, test: int = 200, validation: int = 150) -> Parts:
+def emoji_names(
+    seed: int | None = None, *, test: int = 200, validation: int = 150, more: Mapping[str, Texts] | None = None
+) -> Parts:
     """The names of emoji in 14 languages, with Unicode's group as the class; an emoji belongs to one part.
 
     Args:
         seed: draws the parts anew, validation and test among the emoji that look like no other one. ``None`` takes
             those of :func:`course.data.emoji.load_emoji`.
         test, validation: emoji in each, where they are drawn.
+        more: names in further languages, such as :func:`course.data.cldr.load_cldr_names` has.
     """
     place = {character: number for number, members in enumerate(GROUPS.values()) for character in members}
     characters = sorted(place)
@@ -103,7 +106,10 @@ def emoji_names(seed: int | None = None, *, test: int = 200, validation: int = 1
         for row, character in enumerate(characters)
         if part.get(character)
     ]
-    whole = of_rows(rows, tuple(GROUPS), tuple(names), "emoji names")
+    for language, own in (more or {}).items():
+        named = zip(own.texts, own.names, strict=True)
+        rows += [(text, place[character], language, character) for text, character in named if part.get(character)]
+    whole = of_rows(rows, tuple(GROUPS), (*names, *(more or ())), "emoji names")
     return without_twins(divided(whole, part.__getitem__))
 
 

@@ -86,12 +86,21 @@ MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora"
 WORDSIM = "https://raw.githubusercontent.com/mfaruqui/eval-word-vectors/master/data/word-sim"
 WORD2VEC = "https://raw.githubusercontent.com/tmikolov/word2vec/master"
+CLDR = (
+    "https://raw.githubusercontent.com/unicode-org/cldr-json/b08a82b582f1120d630d623f9e5073316741574d/cldr-json/"
+    "cldr-annotations-full/annotations"
+)
 MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 
 
 def caption_file(name: str, md5: str, bytes: int) -> RemoteFile:
     """A file of Multi30k, in the folder where its own repository has it."""
     return RemoteFile(f"{MULTI30K}/{name}", md5, bytes, f"raw/{name}")
+
+
+def annotation_file(language: str, md5: str, bytes: int) -> RemoteFile:
+    """The names of characters in a language, in a folder of its own: all languages' files have the same name."""
+    return RemoteFile(f"{CLDR}/{language}/annotations.json", md5, bytes, f"{language}/annotations.json")
 
 
 SPLITS = ("train", "validation", "test")
@@ -244,6 +253,21 @@ REGISTRY = {
             licence="that of each of its eight sources, and Twitter's terms (stated by its repository)",
             citation="Barbieri, Espinosa Anke and Camacho-Collados (2022), and the authors of each source",
             source="the folder data/sentiment of https://github.com/cardiffnlp/xlm-t",
+        ),
+        Entry(
+            name="cldr_names", kind="real", loader="course.data.cldr:load_cldr_names",
+            title="the names of emoji in Faroese, Upper Sorbian, Turkmen, Zulu, Quechua, Tongan, Yoruba and Cherokee",
+            licence="Unicode License v3 (stated by its repository)", citation="Unicode CLDR",
+            files=(
+                annotation_file("fo", "2afd320de9396a1995cd13054c3c7b9d", 348_160),
+                annotation_file("hsb", "702beda0ce54edc352c4e61ed4951436", 417_571),
+                annotation_file("tk", "a6522d2859ed69102476264425ade297", 379_664),
+                annotation_file("zu", "253af5f9fb830c576a7f7f9633f23243", 393_169),
+                annotation_file("qu", "4367da56ae2e2d25cfa5ec52f635e133", 352_234),
+                annotation_file("to", "30f23e15e85c0873a9caa04da283ccea", 275_743),
+                annotation_file("yo", "eaf20e245c1e13746df163374601794d", 418_658),
+                annotation_file("chr", "9b0d80edeb6f9ca3398eca48ab3fd819", 457_445),
+            ),
         ),
         Entry(
             name="fsdd", kind="real", splits=SPLITS, loader="course.data.recordings:load_fsdd",

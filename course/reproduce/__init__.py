@@ -82,6 +82,16 @@ RECIPES = {
         (),
         "the group of an emoji by its name in a language without labels, or with few: heads, meta-learners, controls",
     ),
+    "emoji-unread": Listed(
+        "course.reproduce.language_limits:EmojiUnread",
+        ("cldr_names",),
+        "the group of an emoji by its name in eight languages that the encoder was not made for",
+    ),
+    "tweets-mixed": Listed(
+        "course.reproduce.language_limits:TweetsMixed",
+        ("umsab", "xling_eval"),
+        "sentiment of English tweets in which a share of the words is said in one of seven other languages",
+    ),
     "umsab-crosslingual": Listed(
         "course.reproduce.crosslingual_recipes:UmsabCrosslingual",
         ("umsab",),

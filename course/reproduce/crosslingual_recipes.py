@@ -160,6 +160,7 @@ class Crosslingual(Recipe):
         self.languages = self.read(self.config.seeds[0], False)["test"].languages
         self.folds = folds([each for each in self.languages if each not in self.extra], self.left_out)
         self.folds[0] += self.extra
+        self.counted = [each for each in self.languages if each not in (self.english, *self.extra)]
         self.n_way = len(self.read(self.config.seeds[0], False)["test"].classes)
 
     def world(self, seed: int, folder: Path, untrained: bool) -> World:
@@ -180,7 +181,7 @@ class Crosslingual(Recipe):
         return self.fitted[key]
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float | list[float]]:
-        """Macro-F1 in each language, and all of them but English in a list."""
+        """Macro-F1 in each language that is left out once, and those that are counted in a list."""
         self.seed, self.now = seed, self.world(seed, folder, method == UNTRAINED)
         found = {}
         for fold, left_out in enumerate(self.folds):
@@ -190,8 +191,7 @@ class Crosslingual(Recipe):
                     found[target] = self.from_one(method.removeprefix("from "), target)
                 else:
                     found[target] = self.scored(method, fold, sources, target, SHOTS[setting])
-        targets = [each for each in self.languages if each not in (self.english, *self.extra)]
-        return {F1: [found[each] for each in targets]} | {each: found[each] for each in self.languages}
+        return {F1: [found[each] for each in self.counted]} | found
 
     def scored(self, method: str, fold: int, sources: tuple[str, ...], target: str, k: int) -> float:
         """Macro-F1 in the test of a target, in %, with the setting that was best in validation."""
@@ -230,7 +230,7 @@ class Crosslingual(Recipe):
     def answers(self, method, trial, sources, target: str, k: int, x: Tensor, centre: bool) -> Tensor:
         """Class numbers of vectors ``[m, d]`` of the target."""
         if method == ONE_CLASS:
-            return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+            return self.now.rows("train", sources, centre=False)[1].mode().values.expand(len(x))
         if method in HEAD_OPTIONS:
             return self.head(method, trial, sources).scores(x).argmax(1)
         if method in (ORACLE, JOINED):
@@ -305,21 +305,21 @@ class EmojiCrosslingual(Crosslingual):
         """Parts drawn anew by a seed; the untrained encoder reads less, and the same for every seed."""
         if untrained:
             names = self.names(self.config.seeds[0])
-            return {name: with_shifted(limited(part, self.config.untrained)) for name, part in names.items()}
+            return {name: limited(part, self.config.untrained) for name, part in names.items()}
         if ("parts", seed) not in self.fitted:
             parts = self.names(seed)
             parts["train"] = some_items(parts["train"], self.config.concepts, seed)
-            self.fitted["parts", seed] = {name: with_shifted(part) for name, part in parts.items()}
+            self.fitted["parts", seed] = parts
         return self.fitted["parts", seed]
 
     def texts(self, untrained: bool) -> list[str]:
         """The names of all emoji, or of those that the untrained encoder reads."""
-        parts = self.read(0, True).values() if untrained else map(with_shifted, self.names(None).values())
-        return sorted({text for part in parts for text in part.texts})
+        drawn = [self.read(0, True)] if untrained else map(self.names, self.config.seeds)
+        return sorted({text for parts in drawn for part in parts.values() for text in part.texts})
 
-    def names(self, seed: int | None) -> Parts:
-        """The names of emoji."""
-        return language_texts.emoji_names(seed)
+    def names(self, seed: int) -> Parts:
+        """The names of emoji in 14 languages and in another alphabet."""
+        return {name: with_shifted(part) for name, part in language_texts.emoji_names(seed).items()}
 
 
 class UmsabCrosslingual(Crosslingual):

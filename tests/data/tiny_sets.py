@@ -234,6 +234,12 @@ def noto_emoji() -> Tiny:
     return Tiny(files, {"NAMES": digest, "PICTURES": 4})
 
 
+def cldr_names() -> Tiny:
+    languages = ("fo", "hsb", "tk", "zu", "qu", "to", "yo", "chr")
+    signs = {each: ("🐸", "🐍") if each == "to" else tuple(NOTO) for each in languages}
+    return Tiny({f"{each}/annotations.json": annotations(each, signs[each]).encode() for each in languages}, {})
+
+
 def wav(rate: int, number: int) -> bytes:
     """A recording of a few samples."""
     stream = io.BytesIO()
@@ -257,5 +263,8 @@ def ravdess() -> Tiny:
     return Tiny({"ravdess.zip": archive({name: wav(16_000, i) for i, name in enumerate(names)})}, {"ACTORS": 1})
 
 
-SETS = (mnist, usps, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, umsab, fsdd, ravdess)
+SETS = (
+    mnist, usps, omniglot, nltk_corpora, multi30k, wordsim, analogies, xling_eval, noto_emoji, umsab, cldr_names, fsdd,
+    ravdess,
+)  # fmt: skip
 TINY = {make.__name__: cache(make) for make in SETS}

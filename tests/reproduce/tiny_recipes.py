@@ -14,12 +14,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import tiny_texts
 import torch
 from accelerate import debug_launcher
 
 sys.path.append(str(Path(__file__).parents[1]))  # where it is run as a script
 import small_languages
+import tiny_texts
 
 from course import data
 from course.applications import language_texts, scorers
@@ -39,6 +39,7 @@ from course.reproduce import (
     glyphs_transfer,
     glyphs_vit,
     glyphs_zeroshot,
+    language_limits,
     recipe_class,
     runner,
     speech_emotion,
@@ -63,6 +64,7 @@ from course.reproduce.glyphs_transfer import GlyphsTransfer, GlyphsTransferConfi
 from course.reproduce.glyphs_transfer_rates import GlyphsTransferRates, GlyphsTransferRatesConfig
 from course.reproduce.glyphs_vit import GlyphsViTConfig
 from course.reproduce.glyphs_zeroshot import GlyphsZeroShotConfig
+from course.reproduce.language_limits import MixedConfig
 from course.reproduce.mnist_cca import MnistCCAConfig
 from course.reproduce.mnist_halves_contrastive import MnistHalvesConfig
 from course.reproduce.navigation_maml import NavigationConfig
@@ -372,12 +374,17 @@ def install_crosslingual(patch) -> None:
     """Two kinds of small texts in as many languages, and few methods of each sort."""
     kind, tongues = crosslingual_recipes.Crosslingual, crosslingual_recipes.EMOJI
     patch(CrosslingualConfig, "quick", lambda: CROSSLINGUAL)
-    patch(language_texts, "emoji_names", lambda seed: small_languages.small_parts(tongues, 21, 2, 2))
+    named = cache(lambda tongues: small_languages.small_parts(tongues, 21, 2, 2))
+    patch(language_texts, "emoji_names", lambda seed, more=None: dict(named((*tongues, *(more or ())))))
     tweets = cache(lambda *_: small_languages.small_parts(crosslingual_recipes.TWEETS, 21, 4, 6))
     patch(language_texts, "tweets", tweets)
-    patch(crosslingual_recipes, "text_vectors", small_languages.vectors_by_rule)
+    for module in (crosslingual_recipes, language_limits):
+        patch(module, "text_vectors", small_languages.vectors_by_rule)
+    patch(MixedConfig, "quick", lambda: MixedConfig(seeds=(0, 1)))
     patch(crosslingual_recipes.UmsabCrosslingual, "only", few_of(crosslingual_recipes.UmsabCrosslingual.only))
     patch(crosslingual_recipes.EmojiCrosslingual, "only", few_of(kind.only))
+    patch(language_limits.EmojiUnread, "only", {crosslingual_recipes.FIVE: (crosslingual_recipes.ANCHORED,)})
+    patch(language_limits.TweetsMixed, "settings", ("half of the words",))
 
 
 def few_of(only: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -1,9 +1,11 @@
 """Small stand-ins for the corpora and word lists of the recipes: words of four topics, which stand together."""
 
 import torch
+from small_languages import WORDS
 
-from course.data import Texts, WordPairs
+from course.data import Texts, WordPairs, cldr
 from course.data.wordlists import ScoredPairs
+from course.reproduce.language_limits import MIXED_IN
 
 TOPICS = 4
 EACH = 25  # words of a topic
@@ -33,8 +35,14 @@ def load(name: str):
         return dict.fromkeys(("WS-353-ALL", "SIMLEX-999"), ScoredPairs(x, y, scores, "same topic?"))
     if name == "analogies":
         return {"topics": (("A0", "a1", "b0", "b1"), ("c0", "c1", "d0", "d1"), ("a0", "unknown", "b0", "b1"))}
+    if name == "cldr_names":
+        return dict.fromkeys(cldr.LANGUAGES)
     assert name == "xling_eval"
     pairs = [(f"{t}{i}", f"d{t}{i}") for t in "abcd" for i in range(EACH)]
-    x, y = zip(*pairs, ("absent", "fehlt"), strict=True)
-    both = WordPairs(x, y, ("en", "de"), "topics")
-    return {"en-de train 5k": both, "en-de test 2k": both}
+    dictionaries = {}
+    for language in MIXED_IN:
+        colours = [(word, f"{word}{language}") for word in WORDS]
+        x, y = zip(*pairs, *colours, ("absent", "fehlt"), strict=True)
+        both = WordPairs(x, y, ("en", language), "topics")
+        dictionaries |= {f"en-{language} train 5k": both, f"en-{language} test 2k": both}
+    return dictionaries
