@@ -100,7 +100,7 @@ class CrosslingualConfig:
 
     @classmethod
     def quick(cls) -> "CrosslingualConfig":
-        """A third of UMSAB's training tweets, half of the emoji, and five seeds: about twenty minutes on one core."""
+        """A third of UMSAB's training tweets, half of the emoji, and five seeds: about six minutes on one core."""
         return cls(pool=200, drawn=150, concepts=500, validation=80, untrained=30)
 
     @classmethod
