@@ -22,9 +22,10 @@ from course.reproduce.language_limits import (
 
 @pytest.fixture
 def small(monkeypatch):
-    cells = EmojiUnread.only
+    cells = EmojiUnread.settings, EmojiUnread.only
     tiny_recipes.install(monkeypatch.setattr)
-    monkeypatch.setattr(EmojiUnread, "only", cells)
+    for name, value in zip(("settings", "only"), cells, strict=True):
+        monkeypatch.setattr(EmojiUnread, name, value)
 
     def make(kind, config):
         recipe = kind(config, torch.device("cpu"))
