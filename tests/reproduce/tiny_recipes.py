@@ -383,8 +383,8 @@ def install_crosslingual(patch) -> None:
     patch(MixedConfig, "quick", lambda: MixedConfig(seeds=(0, 1)))
     patch(crosslingual_recipes.UmsabCrosslingual, "only", few_of(crosslingual_recipes.UmsabCrosslingual.only))
     patch(crosslingual_recipes.EmojiCrosslingual, "only", few_of(kind.only))
-    patch(language_limits.EmojiUnread, "settings", (crosslingual_recipes.FIVE,))
-    patch(language_limits.EmojiUnread, "only", {crosslingual_recipes.FIVE: (crosslingual_recipes.ANCHORED,)})
+    patch(language_limits.EmojiUnread, "settings", (crosslingual_recipes.NONE, crosslingual_recipes.FIVE))
+    patch(language_limits.EmojiUnread, "only", few_of(dict.fromkeys((crosslingual_recipes.NONE,))))
     patch(language_limits.TweetsMixed, "settings", ("half of the words",))
 
 
