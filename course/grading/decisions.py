@@ -1,4 +1,4 @@
-"""What a human decides: an answer that the grader did not run or read waits for it, and what was decided stands.
+"""What a human decides: an answer that Python cannot read waits for it, and what was decided stands.
 
 It stands when a submission is graded again, as long as the answer is the same.
 """
@@ -8,7 +8,9 @@ from nbgrader.preprocessors import SaveAutoGrades
 from nbgrader.utils import is_grade, is_solution
 from traitlets import Dict
 
-from .answers import grade_id, is_python
+from .answers import grade_id
+
+UNREADABLE = ("SyntaxError", "IndentationError", "TabError", "RecursionError", "MemoryError")
 
 
 def answers_of(notebook: NotebookNode) -> dict[str, str]:
@@ -24,10 +26,8 @@ def answers_of(notebook: NotebookNode) -> dict[str, str]:
 
 
 def is_undecided(answer: NotebookNode) -> bool:
-    """Was a coded answer refused, or can Python not read it? Then the zero of its tests says little about it."""
-    return answer.cell_type == "code" and bool(
-        answer.metadata.get("course", {}).get("refused") or not is_python(answer.source)
-    )
+    """Could Python not read a coded answer? Then the zero of its tests says little about it."""
+    return any(output.get("ename") in UNREADABLE for output in answer.get("outputs", ()))
 
 
 class SaveGrades(SaveAutoGrades):

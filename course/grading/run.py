@@ -6,9 +6,10 @@ last step and happens at once; what was under way is graded anew.
 
 import ctypes
 import fcntl
-import functools
+import hashlib
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -25,16 +26,15 @@ from traitlets.config import Config
 
 from course.files import write_json, write_whole
 
-from .answers import assemble, packages_of
+from .answers import assemble
 from .layout import Chapter, Course, GradingError, configure, digest
 from .release import convert, nbgrader_ready
 from .sandbox import Limits
 from .submissions import Unreadable, one_line, read
-from .vetting import packages
 
 GRADER = [
     Path(__file__).with_name(f"{name}.py")
-    for name in ("answers", "vetting", "guard", "execute", "harmless", "kernel", "launcher", "decisions")
+    for name in ("answers", "decisions", "desk", "execute", "harmless", "judge", "parcels", "processes", "wire")
 ]
 
 
@@ -56,21 +56,21 @@ class Record:
     notes: list[str] = field(default_factory=list)
 
 
-@functools.cache  # asked for every submission
-def packages_of_chapter(course: Course, chapter: Chapter) -> frozenset[str]:
-    """The packages that the chapter imports: its page in the book, and the module of its name in this package."""
-    page, module = course.page(chapter), Path(__file__).parents[1] / chapter.part / f"{chapter.name}.py"
-    of_page = packages_of(read(page)) if page.exists() else frozenset()
-    return of_page | (packages(module.read_text(encoding="utf8")) if module.exists() else frozenset())
-
-
 def key_of(course: Course, student: str, chapter: Chapter) -> str:
-    """Changes when the submission, the solution or the grader changes: then it must be graded again.
+    """Changes when the submission, the solution or the grader changes: then it must be graded again."""
+    return digest(course.of_student("collected", student, chapter), course.solution(chapter), *GRADER)
 
-    So it does when the chapter begins or ceases to import a package, which answers may import, too.
+
+def draw_of(course: Course, student: str, chapter: Chapter) -> int:
+    """The number that hidden tests draw their inputs with: one for each submission, and the same when graded again.
+
+    It is made of the submission and of a secret of this gradebook.
     """
-    files = digest(course.of_student("collected", student, chapter), course.solution(chapter), *GRADER)
-    return " ".join([files, *sorted(packages_of_chapter(course, chapter))])
+    secret = course.grading / "secret"
+    if not secret.exists():
+        write_whole(secret, secrets.token_hex(32))
+    submission = digest(secret, course.of_student("collected", student, chapter))
+    return 1 + int(hashlib.sha256(f"{submission} {student} {chapter}".encode()).hexdigest()[:12], 16)
 
 
 def record_of(course: Course, student: str, chapter: Chapter) -> Record | None:
@@ -91,20 +91,21 @@ def is_due(course: Course, student: str, chapter: Chapter, limits: Limits) -> bo
 
 
 def autograde(course: Course, student: str, chapter: Chapter, limits: Limits, sandboxed: bool) -> tuple[list[str], int]:
-    """Run nbgrader on the assembled notebook; the guard's notes, and the number of cells that ran into a limit."""
+    """Run nbgrader on the assembled notebook; notes for the instructor, and how many cells ran into a limit."""
     from nbgrader.converters import Autograde
     from nbgrader.preprocessors import CheckCellMetadata, LimitOutput
 
     from .decisions import SaveGrades, answers_of
-    from .execute import GuardedExecute
+    from .execute import RunSubmission
 
     config = configure(Config(), course.root, course.grading, course.grading / "release")
     config.CourseDirectory.assignment_id = chapter.part
     config.CourseDirectory.student_id = student
     config.CourseDirectory.notebook_id = chapter.name
-    config.Autograde.autograde_preprocessors = [GuardedExecute, LimitOutput, SaveGrades, CheckCellMetadata]
-    config.GuardedExecute.limits = limits
-    config.GuardedExecute.sandboxed = sandboxed
+    config.Autograde.autograde_preprocessors = [RunSubmission, LimitOutput, SaveGrades, CheckCellMetadata]
+    config.RunSubmission.limits = limits
+    config.RunSubmission.sandboxed = sandboxed
+    config.RunSubmission.draw = draw_of(course, student, chapter)
     before = course.of_student("autograded", student, chapter)
     config.SaveGrades.answers_before = answers_of(read(before)) if before.exists() else {}
     convert(Autograde, config, "nbgrader")
@@ -133,7 +134,7 @@ def grade(course: Course, student: str, chapter: Chapter, limits: Limits, sandbo
         record.key = key_of(course, student, chapter)
         submitted = read(course.of_student("collected", student, chapter))
         released, solution = read(course.released(chapter)), read(course.solution(chapter))
-        assembled = assemble(released, solution, submitted, packages_of_chapter(course, chapter))
+        assembled = assemble(released, solution, submitted)
         write_whole(course.of_student("submitted", student, chapter), nbformat.writes(assembled))
         record.notes, record.lost = autograde(course, student, chapter, limits, sandboxed)
         record.score, record.max_score, waiting = scores(course, student, chapter)

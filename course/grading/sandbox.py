@@ -91,20 +91,24 @@ def without_name_spaces(bubblewrap: str) -> list[str]:
     return ["--disable-userns"] if "--disable-userns" in told else []
 
 
-def sandboxed(command: list[str], limits: Limits, readable: Path | None = None) -> list[str]:
-    """`command` inside the sandbox, which sees the file `readable`, if one is given, as ``/tmp/<name>``.
+# With a user's name, which libraries ask for: the user id that root lends has none.
+ENVIRONMENT = {
+    "HOME": "/tmp/home", "USER": "student", "LOGNAME": "student", "LANG": "C.UTF-8",
+    "IPYTHONDIR": "/tmp/home/.ipython", "MPLCONFIGDIR": "/tmp/home/.matplotlib",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+    "COURSE_DEVICE": "cpu", "COURSE_QUIET": "1", "PYTHONDONTWRITEBYTECODE": "1",
+}  # fmt: skip
+
+
+def sandboxed(command: list[str], limits: Limits) -> list[str]:
+    """`command` inside the sandbox.
 
     Started by root, the command becomes a user without rights; started by anybody else, it gets a user name space of
     its own, which the kernel must allow.
     """
     bubblewrap = required("bwrap")
-    environment = (  # with a user's name, which libraries ask for: the user id that root lends has none
-        "HOME=/tmp/home USER=student LOGNAME=student LANG=C.UTF-8 IPYTHONDIR=/tmp/home/.ipython "
-        "MPLCONFIGDIR=/tmp/home/.matplotlib OMP_NUM_THREADS=1 CUDA_VISIBLE_DEVICES= COURSE_DEVICE=cpu COURSE_QUIET=1 "
-        "PYTHONDONTWRITEBYTECODE=1 PYDEVD_DISABLE_FILE_VALIDATION=1"
-    )
     path = f"PATH={Path(sys.executable).parent}:/usr/bin:/bin"
-    call = ["/usr/bin/env", "-i", path, *environment.split()]
+    call = ["/usr/bin/env", "-i", path, *(f"{name}={value}" for name, value in ENVIRONMENT.items())]
     call += [bubblewrap, "--die-with-parent", "--new-session", "--unshare-net", "--unshare-pid", "--unshare-ipc"]
     call += ["--unshare-uts", "--unshare-cgroup-try"]
     for path in (*SYSTEM, *(f"/etc/{name}" for name in SETTINGS)):
@@ -118,8 +122,6 @@ def sandboxed(command: list[str], limits: Limits, readable: Path | None = None) 
             for parent in [*folder.parents][-2::-1]:  # bubblewrap would make them for its own user only
                 call += ["--perms", "0755", "--dir", str(parent)]
             call += ["--ro-bind", str(folder), str(folder)]
-    if readable is not None:
-        call += ["--ro-bind", str(readable), f"/tmp/{readable.name}"]
     call += ["--remount-ro", "/", "--chdir", "/tmp/home"]
     user = sandbox_user()
     if user is None:

@@ -13,11 +13,12 @@ from nbformat import NotebookNode
 
 from course.files import write_whole
 
-from .answers import Submission, grade_id, tasks
+from .answers import grade_id, tasks
 from .layout import Chapter, Course, GradingError
 
 LARGEST_MIB = 50
 LONGEST = 300_000  # characters of code and text, five times a solution's; to read one may take Python 0.8 kB
+DEFINED = re.compile(r"^(?:(?:async +)?def|class) +(\w+)", re.MULTILINE)
 Signatures = dict[Chapter, tuple[set[str], set[str]]]  # the cell ids of each solution, and the names that it asks for
 
 
@@ -96,7 +97,7 @@ def signatures(course: Course) -> Signatures:
 def recognise(notebook: NotebookNode, known: Signatures) -> Chapter | None:
     """The chapter that a notebook answers: the one with most of its cell ids, or of its functions' names."""
     ids = {grade_id(cell) for cell in notebook.cells}
-    names = {name for statement in Submission(notebook).statements for name in statement.names}
+    names = {name for cell in notebook.cells for name in DEFINED.findall(cell.source)}
     scores = {chapter: (len(ids & own), len(names & asked)) for chapter, (own, asked) in known.items()}
     best = max(scores, key=scores.get, default=None)
     return best if best and scores[best] > (0, 0) else None

@@ -1,132 +1,114 @@
-"""Run many answers of one chapter in one process, cell by cell as the grader does, and tell which tests pass.
+"""Run many answers of one chapter, each in a fork, and tell which tests pass.
 
-Called as a program (the guard changes the process it runs in):  python harness.py <solution> <released> <answers>
+Called as a program:  python harness.py <solution> <released> <answers> <draw> …
 `answers` is a JSON file {"wrong": {name: {label: source}}, "right": …}. The result is JSON on standard output: for each
-answer, and for every solution ("full") and none ("empty"), what each test cell says: two texts, of its visible part and
-of its hidden part; "" when that passes.
+answer, and for every solution ("full") and none ("empty"), what each test cell says: a text of its visible part, and one
+of its hidden part for each draw of the inputs; "" when that passes.
 """
 
-import ast
-import copy
-import io
 import json
-import signal
+import pickle
+import random
+import socket
 import sys
-import warnings
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-import nbformat
+import numpy as np
+import torch
 
-from course.grading import layout
-from course.grading.answers import assemble, grade_id, plain_python, tasks
-from course.grading.execute import ANSWER, SETUP, TEST, kind_of
-from course.grading.guard import GUARD
-from course.grading.run import packages_of_chapter
+from course.grading.answers import grade_id, tasks
+from course.grading.execute import first_cells, parts_of
+from course.grading.parcels import pack
+from course.grading.processes import Process
+from course.grading.sandbox import Limits
 from course.grading.submissions import read
+from course.grading.wire import decode, receive, send
 
-SECONDS = 60  # for one cell, or one statement of a visible test
+SECONDS = 60  # for one part of a cell of tests
+STATES = pickle.dumps((random.getstate(), np.random.get_state(), torch.get_rng_state()))  # noqa: NPY002
+
+
+def load(sources: list[str]) -> None:
+    """Run answers in a fork of the desk."""
+    import __main__
+
+    for source in sources:
+        exec(source, vars(__main__))
+
+
+load.__module__ = "__main__"  # so that it travels itself
 
 
 class Chapter:
-    """The two notebooks of a chapter and the state of its first cells, which every answer starts from."""
+    """The two notebooks of a chapter, its judge, and a desk at which all is answered rightly."""
 
-    def __init__(self, solution: Path, released: Path):
-        self.solution, self.released = read(solution), read(released)
-        course = next(layout.Course.at(folder.parent) for folder in solution.parents if folder.name == "solutions")
-        chapter = layout.Chapter.at(solution.relative_to(course.root / "solutions"))
-        self.packages = packages_of_chapter(course, chapter)
+    def __init__(self, solution: Path, released: Path, draws: list[int]):
+        self.solution, self.released, self.draws = read(solution), read(released), draws
         self.tasks = tasks(self.released, self.solution)
-        self.sources = {grade_id(cell): cell.source for cell in self.solution.cells if grade_id(cell)}
-        self.start = {"__name__": "__main__", "display": print}
-        self.first = min(task.position for task in self.tasks)
-        for cell in self.released.cells[: self.first]:
-            if kind_of(cell) == SETUP:
-                exec(plain_python(cell.source), self.start)
+        self.cells = {grade_id(cell): cell for cell in self.solution.cells if grade_id(cell)}
+        self.stubs = {name: self.released.cells[task.position].source for task in self.tasks for name in task.names}
+        first = first_cells(self.solution)
+        limits = Limits()
+        self.judge, self.desk = (Process(module, limits, in_sandbox=False) for module in ("judge", "desk"))
+        self.judge.order(do="first", source=first)
+        answers = [self.cells[grade_id(self.released.cells[task.position])] for task in self.tasks if task.names]
+        for source in [first, *(cell.source for cell in answers)]:
+            self.desk.order(do="cell", source=source)
+            for output in self.desk.answer(SECONDS):
+                if output["output_type"] == "error":
+                    raise RuntimeError(f"{output['ename']}: {output['evalue']}")
+        if error := self.judge.answer(SECONDS):
+            raise RuntimeError(error)
 
-    def submitted(self, answers: dict[str, str], solved: bool) -> nbformat.NotebookNode:
-        """A submission with the reference solutions (when `solved`) and `answers` in place of them, by name."""
-        notebook = nbformat.from_dict(self.released)
-        for task in self.tasks:
-            cell = notebook.cells[task.position]
-            replaced = [name for name in task.names if name in answers]
-            if replaced:
-                cell.source = "\n\n\n".join(answers[name] for name in replaced)
-            elif solved:
-                cell.source = self.sources[grade_id(cell)]
-        return notebook
+    def verdicts(self, sources: list[str], only: str | None = None) -> dict[str, tuple[str, list[str]]]:
+        """What each test cell says when the desk has run ``sources``, too; ``only``: the tests of one task."""
+        asked = [task for task in self.tasks if task.names and (only is None or only in task.names)]
+        return {test: self.verdict(sources, task.names, test) for task in asked for test in task.tests}
 
-    def verdicts(
-        self, answers: dict[str, str], solved: bool = True, only: str | None = None
-    ) -> dict[str, tuple[str, str]]:
-        """What each test cell says. `only`: the tests of the task that asks for that name."""
-        assembled = assemble(self.released, self.solution, self.submitted(answers, solved), self.packages)
-        asked = [task for task in self.tasks if only is None or only in task.names]
-        wanted = {test for task in asked for test in task.tests}
-        end = max(i for i, cell in enumerate(assembled.cells) if grade_id(cell) in wanted) + 1
-        space = {name: fresh(value) for name, value in self.start.items()}
-        GUARD.space, GUARD.given, GUARD.taken = {}, {}, set()
-        verdicts = {}
-        for cell in assembled.cells[self.first : end]:
-            kind = kind_of(cell)
-            if kind == SETUP:
-                attempt(lambda: exec(plain_python(cell.source), space))  # noqa: B023  (called at once)
-            elif kind == ANSWER and not cell.metadata.get("course", {}).get("refused"):
-                attempt(lambda: GUARD.load(cell.source, cell.metadata.course["names"], space))  # noqa: B023
-            elif kind == TEST and grade_id(cell) in wanted:
-                verdicts[grade_id(cell)] = self.test(grade_id(cell), space)
-        return verdicts
+    def verdict(self, sources: list[str], names: tuple[str, ...], test: str) -> tuple[str, list[str]]:
+        """What one test cell says. Its hidden part is asked once for each draw, each time in forks of its own."""
+        said = [self.said(sources, names, test, draw) for draw in self.draws]
+        return said[0][0], [hidden for _, hidden in said]
 
-    def test(self, name: str, space: dict) -> tuple[str, str]:
-        """What the visible part of a test cell says, and the hidden part, which may need functions of the visible one.
+    def said(self, sources: list[str], names: tuple[str, ...], test: str, draw: int) -> tuple[str, str]:
+        """The two parts; the visible one runs on after a failure, so that each part judges without the other."""
+        visible, hidden, before = parts_of(self.cells[test].source)
+        (exam, theirs), (control, end) = socket.socketpair(), socket.socketpair()
+        self.desk.fork(theirs, do="fork", plain=False)
+        process, _ = self.desk.answer(SECONDS)
+        try:
+            if sources:
+                send(exam, [b"call", *pack((STATES, load, (sources,), {}), lambda _: None).parts()])
+                kind, *parts = receive(exam, SECONDS)
+                if kind == b"error":
+                    return ": ".join(decode(parts)[:2]), ": ".join(decode(parts)[:2])
+            self.judge.fork(
+                end, exam, do="test", name=test, visible=visible, hidden=hidden, asked=names, draw=draw,
+                lines={"visible": 0, "hidden": before}, seconds=SECONDS, go_on=True,
+            )  # fmt: skip
+            return tuple(self.part(control) for _ in range(2))
+        finally:
+            control.close()
+            self.desk.order(do="end", process=process)
 
-        The visible part runs on after a failure: each part judges without the other.
-        """
-        visible, _, hidden = self.sources[name].partition("### BEGIN HIDDEN TESTS\n")
-        statements = [ast.Module([statement], []) for statement in ast.parse(visible).body]
-        GUARD.before()
-        return said(statements, name, space), said([ast.parse(hidden)], name, space)
-
-
-def said(parts: list[ast.Module], name: str, space: dict) -> str:
-    """The first error of the parts of a test, all of which run; "" when there is none and nothing was replaced."""
-    errors = [attempt(lambda: exec(compile(part, name, "exec"), space)) for part in parts]  # noqa: B023
-    return next((error for error in [*errors, attempt(GUARD.after)] if error), "")
-
-
-def fresh(value):
-    """A copy of a fixture that an answer might change."""
-    return copy.deepcopy(value) if type(value).__name__ in ("Tensor", "ndarray", "list", "dict") else value
+    @staticmethod
+    def part(control: socket.socket) -> str:
+        """What a part says."""
+        send(control, [b"go"])
+        try:
+            error = json.loads(receive(control, 2 * SECONDS)[0])["error"]
+        except TimeoutError as late:
+            return f"TimeoutError: {late}"
+        return f"{error['name']}: {error['message']}" if error else ""
 
 
-def attempt(action) -> str:
-    """Run something of a stranger's; "" or what it raised."""
-
-    def stop(*_):
-        raise TimeoutError(f"no end within {SECONDS} s")
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            action()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return f"{type(error).__name__}: {error}"
-    finally:
-        signal.alarm(0)
-    return ""
-
-
-def main(solution: str, released: str, answers: str) -> None:
-    chapter = Chapter(Path(solution), Path(released))
+def main(solution: str, released: str, answers: str, *draws: str) -> None:
+    chapter = Chapter(Path(solution), Path(released), [int(draw) for draw in draws] or [0])
     given = json.loads(Path(answers).read_text(encoding="utf8"))
-    result = {"full": chapter.verdicts({}), "empty": chapter.verdicts({}, solved=False)}
+    result = {"full": chapter.verdicts([]), "empty": chapter.verdicts(list(chapter.stubs.values()))}
     for kind, table in given.items():
         result[kind] = {
-            name: {label: chapter.verdicts({name: source}, only=name) for label, source in labelled.items()}
+            name: {label: chapter.verdicts([source], only=name) for label, source in labelled.items()}
             for name, labelled in table.items()
         }
     json.dump(result, sys.stdout)

@@ -17,9 +17,8 @@ import pytest
 from edits import solutions, written_out
 from nbgrader.utils import is_grade
 
-from course.grading.answers import assemble, grade_id, plain_python, tasks
-from course.grading.execute import ANSWER, TEST, Run, kind_of
-from course.grading.kernel import Session
+from course.grading.answers import assemble, grade_id, is_test, tasks
+from course.grading.execute import Run, first_cells
 from course.grading.layout import Course
 from course.grading.sandbox import Limits
 from course.grading.submissions import read
