@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from course.data.texts import WordPairs
 from course.runtime import generator, step_generator
 
-WORD = re.compile(r"(?<![@\w])[^\W\d_]+")  # not the name of a person, such as @user
+WORD = re.compile(r"(?<![@\w])[^\W\d_]+(?:['’][^\W\d_]+)*")  # not the name of a person, such as @user
 
 Dictionary = Mapping[str, Sequence[str]]
 
@@ -53,12 +54,31 @@ def mixed(text: str, dictionary: Dictionary, share: float, seed: int = 0) -> str
 def known_share(texts: Sequence[str], dictionary: Dictionary) -> float:
     """The share of all words of the texts that a dictionary knows, so that :func:`mixed` may replace them.
 
+    Raises:
+        ValueError: if there is no word.
+
     Example:
         >>> known_share(["A good film"], {"good": ("bon",), "film": ("film",)})
         0.6666666666666666
     """
     words = [word.lower() for text in texts for word in WORD.findall(text)]
+    if not words:
+        raise ValueError("the texts have no word")
     return sum(word in dictionary for word in words) / len(words)
+
+
+def other_words(pairs: WordPairs) -> dict[str, tuple[str, ...]]:
+    """A dictionary of translations without those that are spelled as the word itself.
+
+    Example:
+        >>> other_words(WordPairs(("in", "cat"), ("in", "gatto"), ("en", "it"), "two words"))
+        {'cat': ('gatto',)}
+    """
+    found = {
+        word.lower(): tuple(each for each in translations if each.lower() != word.lower())
+        for word, translations in pairs.translations().items()
+    }
+    return {word: translations for word, translations in found.items() if translations}
 
 
 def misled(dictionary: Dictionary, seed: int = 0) -> dict[str, Sequence[str]]:

@@ -145,6 +145,8 @@ class Crosslingual(Recipe):
     english: str
     left_out: int  # languages that are left out together
     extra: tuple[str, ...] = ()  # languages that are asked for, and never learned from
+    trials: ClassVar = TRIALS
+    by_target: tuple[str, ...] = (ORACLE,)  # methods that choose their setting in the target's validation texts
 
     def read(self, seed: int, untrained: bool) -> Parts:
         """The texts of each part that a seed sees."""
@@ -164,21 +166,25 @@ class Crosslingual(Recipe):
         self.n_way = len(self.read(self.config.seeds[0], False)["test"].classes)
 
     def world(self, seed: int, folder: Path, untrained: bool) -> World:
-        """The texts of a seed as vectors, which are stored in the first seed's folder that needs them."""
+        """The texts of a seed as vectors."""
         key = "world", seed, untrained
         if key not in self.fitted:
             if all(kept[1] != seed for kept in self.fitted):
                 self.fitted.clear()  # of the seed before
             parts = {name: part.to(self.device) for name, part in self.read(seed, untrained).items()}
-            own, others = folder.parent / "vectors", folder.parent.parent.glob("seed-*/vectors")
             texts = self.texts(untrained)
-            x = text_vectors(texts, self.device, own, pretrained=not untrained, stored=sorted(others))
+            x = self.vectors(texts, folder, pretrained=not untrained)
             row = {text: number for number, text in enumerate(texts)}
             raw = {name: x[[row[text] for text in part.texts]] for name, part in parts.items()}
             train = parts["train"]
             means = language_means(raw["train"], train.language, len(train.languages))
             self.fitted[key] = World(parts, raw, means)
         return self.fitted[key]
+
+    def vectors(self, texts: Sequence[str], folder: Path, *, pretrained: bool = True) -> Tensor:
+        """The vectors of texts, stored in the first seed's folder that needs them."""
+        own, others = folder.parent / "vectors", folder.parent.parent.glob("seed-*/vectors")
+        return text_vectors(texts, self.device, own, pretrained=pretrained, stored=sorted(others))
 
     def measure(self, seed: int, setting: str, method: str, folder: Path) -> dict[str, float | list[float]]:
         """Macro-F1 in each language that is left out once, and those that are counted in a list."""
@@ -205,8 +211,8 @@ class Crosslingual(Recipe):
 
     def choice(self, method: str, sources: tuple[str, ...], target: str, k: int):
         """The best of a method's trials in validation: of pretenders, of the only source, or of an oracle's target."""
-        if method == ORACLE or len(sources) == 1:
-            learn, watched = sources, (target,) if method == ORACLE else sources
+        if method in self.by_target or len(sources) == 1:
+            learn, watched = sources, (target,) if method in self.by_target else sources
         else:
             watched = pretenders(sources, self.fold)
             learn = tuple(each for each in sources if each not in watched)
@@ -216,7 +222,7 @@ class Crosslingual(Recipe):
             return sum(self.asked(method, trial, learn, each, k, "validation") for each in watched)
 
         if key not in self.fitted:
-            self.fitted[key] = best(TRIALS[method], in_validation)
+            self.fitted[key] = best(self.trials[method], in_validation)
         return self.fitted[key]
 
     def asked(self, method: str, trial, sources: tuple[str, ...], target: str, k: int, part: str) -> float:

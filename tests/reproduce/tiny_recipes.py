@@ -378,8 +378,7 @@ def install_crosslingual(patch) -> None:
     patch(language_texts, "emoji_names", lambda seed, more=None: dict(named((*tongues, *(more or ())))))
     tweets = cache(lambda *_: small_languages.small_parts(crosslingual_recipes.TWEETS, 21, 4, 6))
     patch(language_texts, "tweets", tweets)
-    for module in (crosslingual_recipes, language_limits):
-        patch(module, "text_vectors", small_languages.vectors_by_rule)
+    patch(crosslingual_recipes, "text_vectors", small_languages.vectors_by_rule)
     patch(MixedConfig, "quick", lambda: MixedConfig(seeds=(0, 1)))
     patch(crosslingual_recipes.UmsabCrosslingual, "only", few_of(crosslingual_recipes.UmsabCrosslingual.only))
     patch(crosslingual_recipes.EmojiCrosslingual, "only", few_of(kind.only))
