@@ -26,7 +26,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from course.grading.parcels import Kept, changed, contents, unpack
+from course.grading.parcels import Kept, changed, containers, contents, import_now, list_of, refilled, unpack
 from course.grading.wire import Closed, encode, receive, send
 
 SHOWN = 2**20  # bytes of a cell's outputs; what comes after is dropped
@@ -51,7 +51,7 @@ class Outputs:
             self.found.append(output)
 
 
-class Stream(io.TextIOBase):
+class Printed(io.TextIOBase):
     """Where a cell prints to."""
 
     def __init__(self, outputs: Outputs, name: str):
@@ -114,9 +114,22 @@ def shell() -> Shell:
 def run_cell(shell: Shell, source: str) -> list[dict[str, Any]]:
     """Run a cell of the notebook; its outputs."""
     Publisher.outputs = outputs = Outputs()
-    with redirect_stdout(Stream(outputs, "stdout")), redirect_stderr(Stream(outputs, "stderr")):
+    with redirect_stdout(Printed(outputs, "stdout")), redirect_stderr(Printed(outputs, "stderr")):
         shell.run_cell(source, store_history=True)
     return outputs.found
+
+
+class Stream:
+    """A generator of the judge's, which gives the next item when it is asked for it."""
+
+    def __init__(self, examined: "Examined", number: int):
+        self.examined, self.number = examined, number
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> Any:
+        return self.examined.call_back(self.number, (), {})
 
 
 class Examined:
@@ -134,6 +147,8 @@ class Examined:
             return self.space[kept.name]
         if kept.kind == "object":
             return self.objects[kept.name]
+        if kept.kind == "stream":
+            return Stream(self, kept.name)
         return lambda *arguments, **options: self.call_back(kept.name, arguments, options)
 
     def keep(self, each: Any) -> int:
@@ -151,7 +166,7 @@ class Examined:
                 continue
             (done, value), _ = unpack(parts, self.find)
             if not done:
-                raise RuntimeError(value)
+                raise StopIteration if value.startswith("StopIteration") else RuntimeError(value)
             return value
 
     def answer(self, parts: list[bytes]) -> None:
@@ -161,9 +176,11 @@ class Examined:
             try:
                 (states, function, arguments, options), arrays = unpack(parts, self.find)
                 restore(states)
-                before = contents(arrays)
+                before, boxes = contents(arrays), containers((arguments, options))
+                held = [*map(list_of, boxes)]
                 value = function(*arguments, **options)
-                reply = [b"value", *encode((value, changed(before, arrays), printed.getvalue()[:SHOWN]), self.keep)]
+                told = value, changed(before, arrays), refilled(held, boxes), printed.getvalue()[:SHOWN]
+                reply = [b"value", *encode(told, self.keep)]
             except BaseException as error:
                 frames = traceback.extract_tb(error.__traceback__)
                 own = [frame for frame in frames if not frame.filename.startswith(sys.prefix)]
@@ -213,6 +230,7 @@ def serve(descriptor: int) -> None:
         except Closed:
             return
         if order["do"] == "cell":
+            import_now(order["source"])
             send(channel, [json.dumps(run_cell(notebook, order["source"])).encode()])
             continue
         if order["do"] == "end":

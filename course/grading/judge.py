@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import traceback
+import types
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
@@ -29,7 +30,7 @@ import numpy as np
 import torch
 
 from course import judging
-from course.grading.parcels import Kept, pack, put_back
+from course.grading.parcels import Kept, containers, import_now, pack, put_back, refill
 from course.grading.wire import Closed, Malformed, decode, receive, send
 
 PRINTED = 2**16  # characters of a part of the tests that are shown
@@ -87,6 +88,9 @@ class Desk:
         if isinstance(each, judging.BlackBox):
             self.functions.append(each.function)
             return Kept("function", len(self.functions) - 1)
+        if isinstance(each, types.GeneratorType):
+            self.functions.append(each.__next__)
+            return Kept("stream", len(self.functions) - 1)
         return None
 
     def call(self, function: Any, *arguments: Any, **options: Any) -> Any:
@@ -102,22 +106,23 @@ class Desk:
         parcel = pack((states, function, arguments, options), self.kept)
         try:
             send(self.channel, [b"call", *parcel.parts()])
-            return self.answered(parcel.arrays)
+            return self.answered(parcel.arrays, containers((arguments, options)))
         except (TimeoutError, Closed) as error:
             self.gone = f"{error}: an endless loop, or too much memory?"
             raise AssertionError(self.gone) from None
         except Malformed as error:
             raise AssertionError(str(error)) from None
 
-    def answered(self, arrays: list[Any]) -> Any:
+    def answered(self, arrays: list[Any], boxes: list[Any]) -> Any:
         """Wait for the reply to a call; meanwhile do what the other side asks for."""
         while True:
             kind, *parts = receive(self.channel, self.seconds)
             reply = decode(parts, lambda number: Stand(self, Kept("object", number)))
             if kind == b"value":
-                value, found, printed = reply
+                value, found, refilled, printed = reply
                 print(printed, end="")
                 put_back(arrays, found)
+                refill(boxes, refilled)
                 return value
             if kind == b"error":
                 name, message, frames, printed = map(str, reply)
@@ -213,6 +218,7 @@ def serve(descriptor: int) -> None:
         if order["do"] == "first":
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 error = run_part(order["source"], "first cells", space)
+                import_now(order["source"])
             send(channel, [json.dumps(error).encode()])
             continue
         _, descriptors, _, _ = socket.recv_fds(channel, 1, 2)
