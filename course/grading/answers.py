@@ -55,7 +55,7 @@ class Task:
 
 
 def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
-    """The coded tasks of a notebook, in order. They ask for the names of the stub, or of the solution without a stub."""
+    """The coded tasks of a notebook, in order: each asks for the names of its stub, or of its solution without one."""
     solutions = {grade_id(cell): cell for cell in solution.cells if grade_id(cell)}
     found: list[Task] = []
     for position, cell in enumerate(released.cells):
@@ -70,10 +70,18 @@ def tasks(released: NotebookNode, solution: NotebookNode) -> list[Task]:
 
 @dataclass(frozen=True)
 class Step:
-    """A cell of the submission as it is run: its number, its code, the test that it is, and what need not be run."""
+    """A cell of the submission as it is run.
+
+    Attributes:
+        number, source: its place in the notebook, and its code.
+        own: has the student written something into it?
+        test: the id of the cell of tests that it is, or None.
+        passed_over: need it not be run?
+    """
 
     number: int
     source: str
+    own: bool
     test: str | None
     passed_over: bool
 
@@ -125,12 +133,12 @@ class Submission:
             match, source = self.matches.get(number), self.cells[number].source
             original = None if match is None else self.released.cells[match]
             test = grade_id(original) if original is not None and is_test(original) else None
-            if self.is_own(number):
+            own, passed_over = self.is_own(number), False
+            if own:
                 mentioned |= set(WORD.findall(source))
-                passed_over = False
-            else:
-                passed_over = test is not None and not mentioned & set(names_bound(original.source))
-            steps.append(Step(number, source, test, passed_over))
+            elif test is not None:
+                passed_over = not mentioned & set(names_bound(original.source))
+            steps.append(Step(number, source, own, test, passed_over))
         return reversed(steps)
 
     def answering(self, position: int, names: tuple[str, ...] = ()) -> list[int]:
@@ -180,7 +188,7 @@ def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
 def assemble(released: NotebookNode, solution: NotebookNode, submitted: NotebookNode) -> NotebookNode:
     """The original notebook with the student's answers in it, and in its metadata, under ``course``, what is to be run.
 
-    ``steps`` are the cells of the submission. A cell to fill in carries the numbers of those that answer it (``cells``),
+    ``steps`` are the cells of the submission. A cell to fill in carries the numbers of those that answer it, ``cells``,
     a cell of tests the ``asked`` names of its task.
     """
     notebook, submission = nbformat.from_dict(released), Submission(released, submitted)

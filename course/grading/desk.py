@@ -25,6 +25,7 @@ import torch
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from course.grading.parcels import Kept, changed, containers, contents, import_now, list_of, refilled, unpack
 from course.grading.wire import Closed, encode, receive, send
@@ -95,10 +96,6 @@ class Hook(DisplayHook):
 class Shell(InteractiveShell):
     """IPython without a kernel: magics, `display` and figures as in JupyterLab."""
 
-    def init_history(self) -> None:
-        super().init_history()
-        self.history_manager.enabled = False
-
     def _showtraceback(self, kind: type, value: BaseException, lines: list[str]) -> None:
         text = {"ename": kind.__name__, "evalue": str(value), "traceback": lines}
         Publisher.outputs.add({"output_type": "error", **text})
@@ -106,7 +103,8 @@ class Shell(InteractiveShell):
 
 def shell() -> Shell:
     """The shell of a new notebook."""
-    made = Shell.instance(display_pub_class=Publisher, displayhook_class=Hook, history_length=0)
+    config = Config({"HistoryManager": {"enabled": False}})  # else it would write a file, and start a thread
+    made = Shell.instance(config=config, display_pub_class=Publisher, displayhook_class=Hook)
     sys.modules["__main__"] = made.user_module
     return made
 

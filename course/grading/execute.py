@@ -163,7 +163,7 @@ class Run:
                     return False
                 break
         for name in self.tests:
-            if not self.attempts.get(name) or self.mentioned_later(name):
+            if not self.attempts.get(name) or self.went_on(name):
                 self.fork(name, AT_END)
         return True
 
@@ -178,11 +178,10 @@ class Run:
         """The names that the task of a cell of tests asks for."""
         return list(self.tests[name].metadata.get("course", {}).get("asked", []))
 
-    def mentioned_later(self, name: str) -> bool:
-        """Does a cell after the check of a task mention what the task asks for?"""
+    def went_on(self, name: str) -> bool:
+        """Is there a cell of the student's own after the check of a task, so that something may have changed?"""
         checks = [place for place, step in enumerate(self.steps) if step["test"] == name]
-        pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.asked(name)))})\b")
-        return any(pattern.search(step["source"]) for step in self.steps[checks[-1] + 1 :] if not step["test"])
+        return any(step["own"] for step in self.steps[checks[-1] + 1 :])
 
     def fork(self, name: str, where: str) -> None:
         """Let the desk fork for the tests of a cell; the last check of several counts."""

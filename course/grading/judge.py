@@ -31,7 +31,7 @@ import torch
 
 from course import judging
 from course.grading.parcels import Kept, containers, import_now, pack, put_back, refill
-from course.grading.wire import Closed, Malformed, decode, receive, send
+from course.grading.wire import ENDED, Closed, Malformed, decode, receive, send
 
 PRINTED = 2**16  # characters of a part of the tests that are shown
 
@@ -107,11 +107,13 @@ class Desk:
         try:
             send(self.channel, [b"call", *parcel.parts()])
             return self.answered(parcel.arrays, containers((arguments, options)))
-        except (TimeoutError, Closed) as error:
-            self.gone = f"{error}: an endless loop, or too much memory?"
-            raise AssertionError(self.gone) from None
+        except TimeoutError as error:
+            self.gone = f"{error}: an endless loop?"
+        except Closed:
+            self.gone = ENDED
         except Malformed as error:
             raise AssertionError(str(error)) from None
+        raise AssertionError(self.gone)
 
     def answered(self, arrays: list[Any], boxes: list[Any]) -> Any:
         """Wait for the reply to a call; meanwhile do what the other side asks for."""

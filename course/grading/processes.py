@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from course.grading.sandbox import ENVIRONMENT, MIB, Limits, SandboxError, limited, sandboxed
-from course.grading.wire import Closed, Malformed, receive, send
+from course.grading.wire import ENDED, Closed, Malformed, receive, send
 
 START_SECONDS = 60  # to import PyTorch on a busy machine
 LOOK_SECONDS = 0.5  # between two looks at the memory of a sandbox
@@ -96,7 +96,7 @@ class Process:
         except TimeoutError:
             reason = f"no answer within {seconds:.0f} s: an endless loop?"
         except Closed:
-            reason = "the process ended: too much memory or time, or the code ended it itself"
+            reason = ENDED
             if self.too_large.is_set():
                 reason = f"the process was ended: more than {self.limits.memory_mib} MiB of memory"
         except (Malformed, ValueError, IndexError, RecursionError) as error:

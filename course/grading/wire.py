@@ -22,6 +22,9 @@ DTYPE = re.compile(r"[<>|]?([biufc](1|2|4|8|16|32)|[US]\d{1,6}|[Mm]8(\[\w{1,4}\]
 CONTAINERS = {"tuple": tuple, "list": list, "set": set, "frozenset": frozenset}
 
 
+ENDED = "the process ended: too much memory or time, or the code ended it itself"
+
+
 class Closed(RuntimeError):
     """The other process has ended, or closed its end."""
 

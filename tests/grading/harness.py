@@ -2,8 +2,8 @@
 
 Called as a program:  python harness.py <solution> <released> <answers> <draw> …
 `answers` is a JSON file {"wrong": {name: {label: source}}, "right": …}. The result is JSON on standard output: for each
-answer, and for every solution ("full") and none ("empty"), what each test cell says: a text of its visible part, and one
-of its hidden part for each draw of the inputs; "" when that passes.
+answer, and for every solution ("full") and none ("empty"), what each test cell says: a text of its visible part, and
+one of its hidden part for each draw of the inputs; "" when that passes.
 """
 
 import json

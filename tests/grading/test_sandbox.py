@@ -1,6 +1,5 @@
-"""What a kernel in the sandbox cannot do, tried for real, without the check that reads answers before they run."""
+"""What a student's process cannot do in its sandbox, tried for real."""
 
-import asyncio
 import os
 import shutil
 import socket
@@ -13,25 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from course.grading import kernel, sandbox
-from course.grading.kernel import SHOWN_BYTES, KernelLost, Session
+from course.grading import sandbox, wire
+from course.grading.desk import SHOWN
+from course.grading.processes import Lost, Process
 
 pytestmark = pytest.mark.sandbox
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def outcome(code: str, limits: sandbox.Limits, seconds: float = 20) -> str:
-    """What a piece of code prints or raises in a sandboxed kernel of its own."""
-
-    async def main() -> str:
-        session = Session(limits)
-        try:
-            outputs = await session.run(code, seconds)
-        finally:
-            await session.stop()
-        return "".join(output.get("text", "") or output.get("ename", "") for output in outputs)
-
-    return asyncio.run(main())
+    """What a piece of code prints or raises at a desk of its own."""
+    desk = Process("desk", limits)
+    try:
+        desk.order(do="cell", source=code)
+        return "".join(output.get("text", "") or output.get("ename", "") for output in desk.answer(seconds))
+    finally:
+        desk.end()
 
 
 def test_it_computes(limits):
@@ -111,50 +107,6 @@ def test_it_sees_no_file_or_variable_of_the_instructors_and_writes_to_no_termina
     assert capfd.readouterr() == ("", "")
 
 
-# Puts a link in the place of every socket that the grader is connected to, and then cuts the connections.
-SWAP = """
-import os, socket
-connections = []
-for number in range(3, 100):
-    try:
-        one = socket.socket(fileno=os.dup(number))
-        if one.getsockname().startswith('/') and not one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            connections.append(one)
-    except (OSError, AttributeError, TypeError):
-        pass
-for path in {one.getsockname() for one in connections}:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.lexists(path): os.unlink(path)
-    os.symlink('OUTSIDE', path)
-for one in connections:
-    one.shutdown(socket.SHUT_RDWR)
-cut = len(connections)
-"""
-
-
-def test_a_kernel_that_swaps_its_sockets_for_links_leads_the_grader_nowhere(limits):
-    """Each connection is cut, so that all are made again: a heartbeat's, too."""
-
-    async def main(outside: socket.socket) -> None:
-        session = Session(limits)
-        try:
-            lines = SWAP.replace("OUTSIDE", outside.getsockname())
-            await session.run(f"import threading\nthreading.Timer(0.5, exec, [{lines!r}, globals()]).start()", 20)
-            await asyncio.sleep(5)
-            with pytest.raises(BlockingIOError):
-                outside.accept()
-            (told,) = await session.run("print(cut)", 20)
-            assert int(told.text) >= 3
-        finally:
-            await session.stop()
-
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as outside:
-        outside.bind(f"{folder}/outside")
-        outside.listen()
-        outside.setblocking(False)
-        asyncio.run(main(outside))
-
-
 def test_memory_is_limited(limits):
     assert outcome("x = bytearray(3 * 2**30)", limits) == "MemoryError"
     code = "import mmap\nx = []\nwhile True:\n    x.append(mmap.mmap(-1, 2**32))"
@@ -170,7 +122,7 @@ def test_files_are_limited(limits):
     assert outcome(code, limits) == "done\n"
 
 
-def test_a_fork_bomb_is_limited_and_ends_with_the_kernel(limits):
+def test_a_fork_bomb_is_limited_and_ends_with_the_desk(limits):
     code = (
         "import os, time\nn = 0\nwhile True:\n    try:\n        child = os.fork()\n    except OSError:\n        break\n"
         "    if child == 0:\n        time.sleep(1000)\n    n += 1\nprint(10 < n < 200)"
@@ -196,7 +148,7 @@ ENDS = ["os._exit(0)", "os.kill(os.getpid(), 9)", "import ctypes\nctypes.string_
 
 @pytest.mark.parametrize("code", ENDS)
 def test_the_end_of_the_process_is_told(code, limits):
-    with pytest.raises(KernelLost, match="the process ended"):
+    with pytest.raises(Lost, match="the process ended"):
         outcome(f"import os\n{code}", limits)
 
 
@@ -209,28 +161,76 @@ def test_exit_is_an_error(limits):
 )
 def test_an_endless_loop_is_ended(code, limits):
     start = time.monotonic()
-    with pytest.raises(KernelLost, match="no answer within 2 s"):
+    with pytest.raises(Lost, match="no answer within 2 s"):
         outcome(code, limits, seconds=2)
     assert time.monotonic() - start < 15
 
 
 def test_processor_time_is_limited(limits):
     short = sandbox.Limits(cpu_seconds=3)
-    with pytest.raises(KernelLost, match="the process ended"):
+    with pytest.raises(Lost, match="the process ended"):
         outcome("while True: pass", short, seconds=30)
 
 
 def test_a_flood_of_output_is_cut(limits):
     text = outcome("for i in range(30):\n    print('x' * 10**6)\n", limits)
-    assert len(text) <= SHOWN_BYTES
+    assert len(text) <= SHOWN
 
 
-def test_a_huge_message_does_not_reach_the_grader(limits, monkeypatch):
-    monkeypatch.setattr(kernel, "MESSAGE_BYTES", 10**5)
-    code = "raise ValueError('x' * SIZE)"
-    assert outcome(code.replace("SIZE", "10**4"), limits) == "ValueError"
-    with pytest.raises(KernelLost, match="no answer"):  # it arrives in a fraction of a second when it may
-        outcome(code.replace("SIZE", "10**6"), limits, seconds=3)
+def test_a_flood_of_figures_and_errors_is_cut(limits):
+    code = (
+        "from IPython.display import display\nfor _ in range(300):\n    display(Big())\nraise ValueError('x' * 10**7)"
+    )
+    code = f"class Big:\n    def __repr__(self):\n        return 'y' * 10**5\n{code}"
+    assert len(outcome(code, limits)) <= SHOWN
+
+
+# Writes to the grader what the desk would not: a frame of a length, or of a text, of its own.
+FORGE = """
+import os, stat, struct
+for number in range(3, 100):
+    try:
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            os.write(number, FRAME)
+    except OSError:
+        pass
+import time
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        ("struct.pack('!II', 1, 2**31) + b'x'", "2,147,483,648 bytes are more"),
+        ("struct.pack('!I', 2**31)", "a frame of 2,147,483,648 parts"),
+        ("struct.pack('!II', 1, 1) + b'{'", "cannot be read"),
+        ("struct.pack('!I', 0)", "cannot be read"),
+        ("struct.pack('!II', 1, 10**5) + b'[' * 10**5", "cannot be read"),
+        ("struct.pack('!II', 1, 10)", "no answer within 3 s"),
+    ],
+)
+def test_what_a_forger_says_is_refused_at_once(frame, told, limits):
+    with pytest.raises(Lost, match=told):
+        outcome(FORGE.replace("FRAME", frame), limits, seconds=3)
+
+
+def test_a_message_longer_than_allowed_is_not_even_read(limits, monkeypatch):
+    monkeypatch.setattr(wire, "FRAME_BYTES", 10**4)
+    with pytest.raises(Lost, match="bytes are more than the 10,000"):
+        outcome("print('x' * 10**5)", limits)
+
+
+@pytest.mark.parametrize(
+    "hoard",
+    [
+        "import os\nfor _ in range(6):\n    if os.fork() == 0:\n        x = b'x' * 700_000_000\n        time.sleep(60)",
+        "import os\nfds = [os.memfd_create('x') for _ in range(12)]\nfor fd in fds: os.write(fd, b'x' * 200_000_000)",
+    ],
+)
+def test_memory_is_limited_for_all_processes_together(hoard, limits):
+    with pytest.raises(Lost, match="more than 2048 MiB of memory"):
+        outcome(f"import time\n{hoard}\ntime.sleep(60)", limits)
 
 
 def test_an_ordinary_user_gets_the_sandbox_too():
@@ -256,9 +256,9 @@ def test_an_ordinary_user_gets_the_sandbox_too():
     assert (home, writable, may_make_name_spaces) == ("False", "False", old_bubblewrap)
 
 
-def test_a_kernel_that_does_not_start_costs_no_marks(monkeypatch, limits):
+def test_a_process_that_does_not_start_costs_no_marks(monkeypatch, limits):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    with pytest.raises(sandbox.SandboxError, match="the kernel did not start"):
+    with pytest.raises(sandbox.SandboxError, match="does not start|did not start|No such file"):
         outcome("1", limits)
 
 

@@ -5,7 +5,6 @@ The answers to try lie in ``answers/<chapter>.py``, in the tables ``WRONG`` and 
 visible tests find all others.
 """
 
-import asyncio
 import json
 import os
 import runpy
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from edits import solutions, written_out
-from nbgrader.utils import is_grade
+from nbgrader.utils import is_grade, is_solution
 
-from course.grading.answers import assemble, grade_id, is_test, tasks
-from course.grading.execute import Run, first_cells
+from course.grading.answers import assemble, grade_id, tasks
+from course.grading.execute import Run
 from course.grading.layout import Course
 from course.grading.sandbox import Limits
 from course.grading.submissions import read
@@ -27,6 +26,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 COURSE = Course.at(ROOT)
 CHAPTERS = {str(chapter): COURSE.solution(chapter) for chapter in COURSE.chapters()}
+DRAWS = (0, 1)  # of the inputs of hidden tests; whoever changes such a test tries more by hand
 TASKS = 4  # that are coded, once nothing is marked "To write:"
 BEING_WRITTEN = {path for path in CHAPTERS.values() if "To write:" in path.read_text(encoding="utf8")}  # still empty
 
@@ -68,7 +68,7 @@ def harness(solution: Path, released: Path, tried: dict, folder: Path) -> dict:
     """What the harness says of the answers in `tried`."""
     given = folder / "answers.json"
     given.write_text(json.dumps(tried), encoding="utf8")
-    command = [sys.executable, HERE / "harness.py", solution, released, given]
+    command = [sys.executable, HERE / "harness.py", solution, released, given, *map(str, DRAWS)]
     settings = {"OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "COURSE_DEVICE": "cpu", "MPLBACKEND": "agg"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | settings, timeout=500)
     if done.returncode:
@@ -102,12 +102,9 @@ def test_every_task_has_answers_to_try_and_they_are_well_written(chapter, notebo
 
 
 @every_chapter
-def test_the_solution_earns_every_mark(notebooks, outcome):
-    released, solution = notebooks
-    cells = assemble(released, solution, solution).cells
-    assert [reason for cell in cells for reason in cell.metadata.get("course", {}).get("refused", [])] == []
+def test_the_solution_earns_every_mark(outcome):
     assert outcome["full"], "the notebook has no test cell"
-    assert {test: said for test, said in outcome["full"].items() if said != ["", ""]} == {}
+    assert {test: said for test, said in outcome["full"].items() if any(flat(said))} == {}
 
 
 @pytest.mark.sandbox
@@ -118,29 +115,23 @@ def test_the_solution_earns_every_mark_in_the_sandbox(notebooks):
     released, solution = notebooks
     notebook = assemble(released, solution, solution)
     sources = {grade_id(cell): cell.source for cell in solution.cells}
-    tests = [cell for cell in notebook.cells if kind_of(cell) == TEST]
+    tests = [cell for cell in notebook.cells if is_test(cell)]
     for cell in tests:
         cell.source = sources[grade_id(cell)]
-    by_hand = [cell for cell in notebook.cells if kind_of(cell) == ANSWER and is_grade(cell)]
-    notebook.cells = [cell for cell in notebook.cells if cell not in by_hand]  # nothing there that could fail
-
-    async def main() -> list[str]:
-        session = Session(Limits())
-        run = Run(notebook, session)
-        try:
-            await run.everything()
-        finally:
-            await session.stop()
-        return run.notes
-
-    notes = asyncio.run(main())
+    by_hand = {grade_id(cell) for cell in notebook.cells if is_solution(cell) and is_grade(cell)}
+    steps = notebook.metadata["course"]["steps"]  # without those whose outputs a human looks at
+    notebook.metadata["course"]["steps"] = [
+        step for step in steps if grade_id(solution.cells[step["number"]]) not in by_hand
+    ]
+    run = Run(notebook, 0, Limits(), True)
+    run.everything()
     errors = {
         f"{cell.id}: {output.ename}: {output.evalue}"
         for cell in notebook.cells
         for output in cell.get("outputs", [])
         if output.output_type == "error"
     }
-    assert (errors, notes) == (set(), [])
+    assert (errors, run.notes) == (set(), [])
     assert all(cell.outputs for cell in tests)  # each prints the student's values: it did run
 
 
@@ -148,8 +139,7 @@ def test_the_solution_earns_every_mark_in_the_sandbox(notebooks):
 @every_chapter
 def test_the_solution_of_the_open_experiment_runs(notebooks, tmp_path):
     """Its cell has no tests, and may raise in a student's notebook: nothing else would see it fail."""
-    cells = [cell for cell in notebooks[1].cells if cell.cell_type == "code" and kind_of(cell) != TEST]
-    program = "\n\n".join(plain_python(cell.source) for cell in cells)
+    program = "\n\n".join(cell.source for cell in notebooks[1].cells if cell.cell_type == "code" and not is_test(cell))
     settings = {"OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "COURSE_DEVICE": "cpu", "MPLBACKEND": "agg"}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | settings, timeout=500)
@@ -158,7 +148,13 @@ def test_the_solution_of_the_open_experiment_runs(notebooks, tmp_path):
 
 @every_chapter
 def test_an_empty_submission_earns_nothing(outcome):
-    assert [test for test, (visible, hidden) in outcome["empty"].items() if not (visible or hidden)] == []
+    assert [test for test, said in outcome["empty"].items() if not any(flat(said))] == []
+
+
+def flat(said: list) -> list[str]:
+    """What the visible part of a cell of tests says, and then its hidden part for each draw."""
+    visible, hidden = said
+    return [visible, *hidden]
 
 
 def verdicts_of(outcome: dict, kind: str, name: str, label: str) -> dict:
@@ -174,10 +170,12 @@ def verdicts_of(outcome: dict, kind: str, name: str, label: str) -> dict:
 def test_the_hidden_tests_alone_find_a_wrong_answer(name, label, outcome):
     """The visible tests are known to whoever answers, so that an answer may be made to please them."""
     verdicts = verdicts_of(outcome, "wrong", name, label)
-    passed = [test for test, (_, hidden) in verdicts.items() if not hidden]
+    passed = [test for test, (_, hidden) in verdicts.items() if not all(hidden)]
     assert verdicts
     assert not passed, f"{name} ({label}) passes the hidden part of {passed}"
-    slips = [text for said in verdicts.values() for text in said if text.startswith(("NameError", "UnboundLocal"))]
+    slips = [
+        text for said in verdicts.values() for text in flat(said) if text.startswith(("NameError", "UnboundLocal"))
+    ]
     assert not slips, f"{name} ({label}) does not make the mistake that it should show: {slips}"
 
 
@@ -200,7 +198,7 @@ def test_the_visible_tests_find_every_plain_mistake(chapter, outcome):
 def test_another_right_answer_earns_every_mark(name, label, outcome):
     verdicts = verdicts_of(outcome, "right", name, label)
     assert verdicts
-    assert {test: said for test, said in verdicts.items() if said != ["", ""]} == {}
+    assert {test: said for test, said in verdicts.items() if any(flat(said))} == {}
 
 
 def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
@@ -208,22 +206,23 @@ def test_the_harness_tells_right_from_wrong(released_course, chapter, tmp_path):
         "half": "def mean(x):\n    return x.sum() / 2",
         "pleases": "def mean(x):\n    return x.sum() / 10",
         "right": "def mean(x):\n    return x.mean()",
-        "patched": "def mean(x):\n    t = [torch][0]\n    t.allclose = lambda *a, **k: True\n    return x[0]",
-        "patched class": "def mean(x):\n    c = [torch.nn.Linear][0]\n    c.forward = None\n    return x.mean()",
+        "patched": "def mean(x):\n    torch.allclose = lambda *a, **k: True\n    return x[0]",
+        "agrees": "class Yes(torch.Tensor):\n    def __eq__(self, other): return True\ndef mean(x):\n    return Yes(x)",
     }
     files = [released_course.solution(chapter), released_course.released(chapter)]
     result = harness(*files, {"wrong": {"mean": mean}, "right": {}}, tmp_path)
-    assert result["full"] == {"mean-tests": ["", ""], "centred-tests": ["", ""], "last-tests": ["", ""]}
-    assert all(all(said) for said in result["empty"].values())
+    silent = ["", ["", ""]]
+    assert result["full"] == {"mean-tests": silent, "centred-tests": silent, "last-tests": silent}
+    assert all(all(flat(said)) for said in result["empty"].values())
     visible, hidden = (
         {label: said["mean-tests"][i] for label, said in result["wrong"]["mean"].items()} for i in (0, 1)
     )
-    assert (visible["right"], hidden["right"]) == ("", "")
+    assert (visible["right"], hidden["right"]) == ("", ["", ""])
     assert visible["half"] == ""
-    assert "the mean of 1..10" in hidden["half"]
+    assert all("the mean of 1..10" in said for said in hidden["half"])
     assert visible["pleases"].startswith("AssertionError")
-    assert hidden["pleases"] == ""  # what the hidden tests do not look for, they let pass
-    for said in (visible, hidden):
-        assert "may not replace" in said["patched"]
-        assert "Linear.forward while the tests ran" in said["patched class"]
+    assert hidden["pleases"] == ["", ""]  # what the hidden tests do not look for, they let pass
+    for label in ("patched", "agrees"):
+        assert visible[label].startswith(("AssertionError", "RuntimeError"))
+        assert all(said.startswith(("AssertionError", "RuntimeError")) for said in hidden[label])
     assert result["right"] == {}
