@@ -99,7 +99,7 @@ def students(released, root: Path, marker: Path) -> dict[str, nbformat.NotebookN
         "reads": submission(released, answers(mean=read)),
         "bomb": submission(released, answers(last=bomb)),
         "loop": submission(released, answers(last=endless)),
-        "refused": submission(released, answers(mean="def mean(x):\n    return eval('x.mean()')"), why=None),
+        "evals": submission(released, answers(mean="def mean(x):\n    return eval('x.mean()')"), why=None),
         "deep": submission(released, answers(mean="def mean(x):\n    return x.mean()" + "+0" * 10**4)),
         "nulls": nulls,
         "listed": listed,
@@ -120,8 +120,8 @@ BROKEN = {"broken", "listed"}
 EXPECTED = {  # marks for mean (2), centred (3, which uses mean) and last (1)
     student: marks
     for marks, students in {
-        (2, 3, 1): "full split twice reads bomb raises warns nulls attachment Zo_ né_line",
-        (0, 0, 1): "patched inside edited hidden unreadable writes exits refused deep lone",
+        (2, 3, 1): "full split twice reads bomb raises warns nulls attachment evals Zo_ né_line",
+        (0, 0, 1): "patched inside edited hidden unreadable writes exits deep lone",
         (2, 3, 0): "loop",
         (0, 0, 0): "empty",
     }.items()
@@ -179,7 +179,7 @@ def test_what_a_human_decides_waits_for_a_human(marks):
     assert marks["empty"]["why"]["by_hand"] == ""
     assert marks["broken"][""]["by_hand"] == "not graded"
     undecided = {student for student in EXPECTED if marks[student]["mean-tests"]["by_hand"] == "waiting"}
-    assert undecided == {"refused", "deep", "unreadable"}
+    assert undecided == {"deep", "unreadable"}
     assert {marks[student]["last-tests"]["by_hand"] for student in EXPECTED} == {""}
 
 
@@ -191,7 +191,7 @@ def test_nothing_was_written_outside(graded):
 
 def test_what_the_grader_saw_is_told(graded, chapter):
     course, done, _ = graded
-    assert "may not replace torch.allclose" in course.of_student("autograded", "inside", chapter).read_text()
+    assert "line 1: assert torch.allclose(mean(" in course.of_student("autograded", "inside", chapter).read_text()
     assert "tensor(1234.)" in course.of_student("autograded", "full", chapter).read_text()
     loop = record_of(course, "loop", chapter)
     assert loop.notes == [f"last-tests: no answer within {SECONDS} s: an endless loop?"]
@@ -206,7 +206,7 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(EXPECTED)
     deep = course.of_student("feedback", "deep", chapter, ".html").read_text()
-    assert "the grader does not run this answer: it is nested more than 150 levels deep" in deep
+    assert "RecursionError" in deep
     assert "Not graded yet: 1; 4: why" in deep
     page = course.of_student("feedback", "full", chapter, ".html").read_text()
     assert "default-src &#x27;none&#x27;" in page
@@ -239,8 +239,7 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     raised = course.of_student("feedback", "raises", chapter, ".html").read_text()
     assert "the second line" in raised
     for page in (empty, raised):
-        assert "grading.guard" not in page
-        assert "Guard.load" not in page
+        assert "course/grading" not in page
 
 
 def test_a_page_that_cannot_be_made_is_told_and_the_others_are_written(graded, chapter, tmp_path):
@@ -270,7 +269,7 @@ def test_totals(graded, tmp_path):
     assert len(lines) == len(EXPECTED) + len(BROKEN) + 1
     assert "full,start,basics,6.0,12.0,2,waiting" in lines
     assert "empty,start,basics,0.0,12.0,0,complete" in lines
-    assert "refused,start,basics,1.0,12.0,1,waiting" in lines
+    assert "unreadable,start,basics,1.0,12.0,2,waiting" in lines
     assert "broken,start,basics,,,,not graded" in lines
 
 
