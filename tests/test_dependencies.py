@@ -16,7 +16,7 @@ chapters = importlib.import_module("chapters").chapters()
 
 # Modules that load others by name. Whoever joins them: the names must be strings in its source, in full (or in part,
 # as in f"course.data.{name}"), or be left out as those of the recipes are.
-LOADERS = {"applications/saving", "cli", "data/registry", "reproduce/__init__", "grading/guard"}
+LOADERS = {"applications/saving", "cli", "data/registry", "reproduce/__init__"}
 
 
 def package(root: Path, **sources: str) -> Path:
