@@ -7,6 +7,7 @@ neighbours. What an instructor sees is the original with the answers in it: text
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from nbgrader.utils import is_grade, is_solution
 
 from .harmless import harmless_attachments, harmless_text
 
+LONGEST_RENDERED = 20_000  # characters of a written answer; a longer one is shown as it was typed
 WORD = re.compile(r"\w+")
 
 
@@ -180,7 +182,9 @@ def write_answer(cell: NotebookNode, parts: list[NotebookNode]) -> None:
                 text = text.replace(f"(attachment:{written})", f"(attachment:{unique})")
             attachments[unique] = data
         texts.append(text)
-    cell.source = harmless_text("\n\n".join(texts), attachments)
+    text = harmless_text("\n\n".join(texts), attachments)
+    # What renders Markdown takes minutes for a hundred thousand brackets.
+    cell.source = text if len(text) <= LONGEST_RENDERED else textwrap.indent(text, "    ")
     if attachments:
         cell.attachments = attachments
 

@@ -1,6 +1,7 @@
 """``course grade release | collect | run | feedback | export``: from a folder of submissions to grades and feedback."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def add_parser(subparsers) -> None:
     limits = Limits()
     step = steps.add_parser("run", parents=[common, who], help="grade what was collected (and PATH, when given)")
     step.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="collect this first")
-    step.add_argument("--jobs", type=positive, default=1, help="submissions at a time")
+    step.add_argument("--jobs", type=positive, default=os.cpu_count(), help="submissions at a time (default: cores)")
     step.add_argument("--force", action="store_true", help="grade again what was graded: PATH or --student, or all")
     step.add_argument("--no-sandbox", action="store_true", help="run submissions unprotected, with your own rights")
     default = "(default: %(default)s)"

@@ -18,6 +18,7 @@ import socket
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from course.grading.parcels import Kept, changed, containers, contents, import_now, list_of, refilled, unpack
-from course.grading.wire import Closed, encode, receive, send
+from course.grading.wire import Closed, Malformed, encode, receive, send
 
 SHOWN = 2**20  # bytes of a cell's outputs; what comes after is dropped
 KINDS = ("text/plain", "image/png", "image/jpeg")  # of a display; the grader shows no others
@@ -141,7 +142,9 @@ class Examined:
         """What a number of the judge's stands for."""
         if kept.kind == "answer":
             if kept.name not in self.space:
-                raise NameError(f"name {kept.name!r} is not defined")
+                near = get_close_matches(kept.name, [name for name in self.space if not name.startswith("_")], 1)
+                hint = f"; {near[0]!r} is: rename it" if near else ""
+                raise NameError(f"name {kept.name!r} is not defined{hint}")
             return self.space[kept.name]
         if kept.kind == "object":
             return self.objects[kept.name]
@@ -185,7 +188,10 @@ class Examined:
                 lines = "".join(traceback.format_list([frame for frame in own if "grading/" not in frame.filename]))
                 told = (type(error).__name__, str(error), lines, printed.getvalue()[:SHOWN])
                 reply = [b"error", *encode(told)]
-        send(self.channel, reply)
+        try:
+            send(self.channel, reply)
+        except Malformed as error:
+            send(self.channel, [b"error", *encode(("ValueError", f"the result is too long: {error}", "", ""))])
 
     def serve(self) -> None:
         """Answer calls until the judge has no more."""

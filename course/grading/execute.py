@@ -26,6 +26,7 @@ from course.grading.harmless import harmless_output
 from course.grading.layout import GradingError
 from course.grading.processes import Lost, Process
 from course.grading.sandbox import Limits
+from course.grading.submissions import whole_signs
 from course.grading.wire import Closed, Malformed, receive, send
 
 HIDDEN = re.compile(r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*\n(.*?)^[^\n]*END HIDDEN TESTS[^\n]*$", re.MULTILINE | re.DOTALL)
@@ -51,11 +52,6 @@ def first_cells(notebook: NotebookNode) -> str:
     """The chapter's own cells of code, which no task asks for and no test is in."""
     own = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return "\n\n".join(cell.source for cell in own if not is_solution(cell) and not is_test(cell))
-
-
-def printable(text: str) -> str:
-    """A text that a file can hold: half of a pair that stands for one sign becomes a question mark."""
-    return text.encode("utf8", "replace").decode("utf8")
 
 
 JUDGES: dict[tuple[str, Limits, bool], Process] = {}  # of this process: the one of the chapter that was last graded
@@ -262,13 +258,13 @@ class Run:
         shown = (passed or attempts)[0]
         cell.outputs = []
         if printed := shown.reports["visible"]["printed"]:
-            cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=printable(printed)))
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=whole_signs(printed)))
         if passed:
             if shown.where != AT_CHECK:
                 self.notes.append(f"{name}: the tests pass {shown.where}")
             return
         part = "hidden" if shown.passed("visible") else "visible"
-        error = {key: printable(str(value)) for key, value in shown.reports[part]["error"].items()}
+        error = {key: whole_signs(str(value)) for key, value in shown.reports[part]["error"].items()}
         if error["name"] == "NameError":
             self.notes.append(f"{name}: {error['message']}")
         if gone := shown.reports[part]["gone"]:
@@ -298,14 +294,14 @@ def output_of(told: Any) -> NotebookNode:
     found = told if isinstance(told, dict) else {}
     kind = found.get("output_type")
     if kind == "stream":
-        return nbformat.v4.new_output("stream", name="stdout", text=printable(str(found.get("text", ""))))
+        return nbformat.v4.new_output("stream", name="stdout", text=whole_signs(str(found.get("text", ""))))
     if kind in ("display_data", "execute_result"):
         data = found.get("data") if isinstance(found.get("data"), dict) else {}
-        plain = {str(name): printable(str(value)) for name, value in data.items()}
+        plain = {str(name): whole_signs(str(value)) for name, value in data.items()}
         return harmless_output(nbformat.v4.new_output("display_data", data=plain))
     lines = found.get("traceback") if isinstance(found.get("traceback"), list) else []
-    name, text = (printable(str(found.get(key, ""))) for key in ("ename", "evalue"))
-    return error_output(name or "Error", text, [printable(str(line)) for line in lines])
+    name, text = (whole_signs(str(found.get(key, ""))) for key in ("ename", "evalue"))
+    return error_output(name or "Error", text, [whole_signs(str(line)) for line in lines])
 
 
 class RunSubmission(NbGraderPreprocessor):

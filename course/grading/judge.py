@@ -40,7 +40,7 @@ class AnswerRaised(Exception):
     """An answer raised something; its class here is derived from the builtin class of that name, where there is one."""
 
 
-class Stand:
+class StudentsObject:
     """Stands for an object of the student's: an answer, or what an answer returned that is no data."""
 
     def __init__(self, desk: "Desk", kept: Kept):
@@ -62,7 +62,7 @@ class Stand:
 
     def __iter__(self):
         iterator, end = self._desk.call(iter, self), f"end of {self._kept.name}"
-        if not isinstance(iterator, Stand):
+        if not isinstance(iterator, StudentsObject):
             raise TypeError("the answer returned something that cannot be gone through")
         while (each := self._desk.call(next, iterator, end)) != end or not isinstance(each, str):
             yield each
@@ -80,10 +80,11 @@ class Desk:
         self.channel, self.seconds = channel, seconds
         self.functions: list[Any] = []  # that the student's process may call back
         self.gone = ""
+        self.arguments_may_change = True
 
     def kept(self, each: Any) -> Kept | None:
         """What does not travel."""
-        if isinstance(each, Stand):
+        if isinstance(each, StudentsObject):
             return each._kept
         if isinstance(each, judging.BlackBox):
             self.functions.append(each.function)
@@ -119,10 +120,13 @@ class Desk:
         """Wait for the reply to a call; meanwhile do what the other side asks for."""
         while True:
             kind, *parts = receive(self.channel, self.seconds)
-            reply = decode(parts, lambda number: Stand(self, Kept("object", number)))
+            reply = decode(parts, lambda number: StudentsObject(self, Kept("object", number)))
             if kind == b"value":
                 value, found, refilled, printed = reply
                 print(printed, end="")
+                if (found or refilled) and not self.arguments_may_change:
+                    # Expected values may be computed from them after the call.
+                    raise AssertionError("the arguments must not change")
                 put_back(arrays, found)
                 refill(boxes, refilled)
                 return value
@@ -189,10 +193,11 @@ def described_error(error: BaseException, title: str) -> dict[str, Any]:
 def test(order: dict[str, Any], control: socket.socket, exam: socket.socket, space: dict[str, Any]) -> None:
     """Run the two parts of a cell of tests, and tell the grader what came of each."""
     desk = Desk(exam, order["seconds"])
-    space |= {name: Stand(desk, Kept("answer", name)) for name in order["asked"]}
+    space |= {name: StudentsObject(desk, Kept("answer", name)) for name in order["asked"]}
     judging.THERE, judging.DRAW = desk.call, order["draw"]
     for part in ("visible", "hidden"):
         receive(control)  # the word to begin
+        desk.arguments_may_change = part == "visible"
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002
         torch.manual_seed(0)

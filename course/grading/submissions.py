@@ -31,15 +31,27 @@ def one_line(text: object) -> str:
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in str(text))
 
 
+def text_of(path: Path) -> str:
+    """What a file says, in UTF-8 or UTF-16, with or without a mark at its beginning."""
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
+
+
+def whole_signs(text: str) -> str:
+    """The text with a question mark in place of half of a pair that stands for one sign: files cannot hold it."""
+    return text.encode("utf8", "replace").decode("utf8")
+
+
 def read(path: Path) -> NotebookNode:
     """A notebook of any format version; :class:`Unreadable` with the reason when it is none."""
     try:
-        text = path.read_text(encoding="utf8")
+        text = text_of(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old notebooks have no cell ids, and the grader needs none
             notebook = nbformat.reads(text, as_version=4)
         for number, cell in enumerate(notebook.cells):
-            cell.source, cell.cell_type = str(cell.source), str(cell.cell_type)
+            cell.source, cell.cell_type = whole_signs(str(cell.source)), str(cell.cell_type)
             if not cell.metadata.get("nbgrader", True):  # null: the student's own cell
                 del cell.metadata["nbgrader"]
             entry = cell.metadata.get("nbgrader", {})
@@ -219,7 +231,7 @@ def collect(course: Course, paths: list[Path], student: str | None = None, chapt
 
 def put(path: Path, target: Path) -> str:
     """Copy a submission to `target`, unless a newer one lies there; what became of it."""
-    text = path.read_bytes().decode("utf8", errors="replace")
+    text = text_of(path)
     held = target.read_text(encoding="utf8") if target.exists() else None
     if held == text:
         return "is as collected before"
