@@ -97,6 +97,9 @@ class Hook(DisplayHook):
 class Shell(InteractiveShell):
     """IPython without a kernel: magics, `display` and figures as in JupyterLab."""
 
+    def enable_gui(self, gui: str | None = None) -> None:
+        """A figure needs no window here."""
+
     def _showtraceback(self, kind: type, value: BaseException, lines: list[str]) -> None:
         text = {"ename": kind.__name__, "evalue": str(value), "traceback": lines}
         Publisher.outputs.add({"output_type": "error", **text})

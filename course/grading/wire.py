@@ -10,6 +10,7 @@ import math
 import re
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +112,7 @@ def encode(value: Any, keep: Callable[[Any], Any] | None = None) -> list[bytes]:
             if not DTYPE.fullmatch(plain.dtype.str):
                 raise TypeError(f"an array of {plain.dtype} was returned; its entries must be numbers or texts")
             return {"is": "array", "at": blob(plain.tobytes()), "type": plain.dtype.str, "shape": list(plain.shape)}
-        if kind.__module__.startswith("torch") and hasattr(value, "detach"):
+        if "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor):
             return packed_tensor(value)
         for name, container in CONTAINERS.items():
             if isinstance(value, container):
@@ -175,7 +176,8 @@ def unpacked(value: Any, parts: list[bytes], kept: Callable[[Any], Any] | None) 
     if kind == "tensor":
         return tensor(value, parts)
     if kind == "complex":
-        return complex(*map(float, value["of"]))
+        real, imaginary = value["of"]
+        return complex(float(real), float(imaginary))
     if kind == "bytes":
         return blob_of(value, parts)
     if kind == "kept" and kept is not None:
