@@ -139,7 +139,7 @@ class MixedConfig:
 
     @classmethod
     def quick(cls) -> "MixedConfig":
-        """A third of the training tweets, two thirds of the test: about fifteen minutes on one core."""
+        """A third of the training tweets, two thirds of the test: about half an hour on a busy core."""
         return cls(pool=200, drawn=150, validation=80, test=200)
 
     @classmethod
