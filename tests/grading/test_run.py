@@ -179,7 +179,7 @@ def test_what_a_human_decides_waits_for_a_human(marks):
     assert marks["empty"]["why"]["by_hand"] == ""
     assert marks["broken"][""]["by_hand"] == "not graded"
     undecided = {student for student in EXPECTED if marks[student]["mean-tests"]["by_hand"] == "waiting"}
-    assert undecided == {"deep", "unreadable"}
+    assert undecided == {"unreadable"}
     assert {marks[student]["last-tests"]["by_hand"] for student in EXPECTED} == {""}
 
 
@@ -206,8 +206,8 @@ def test_feedback_is_offline_harmless_and_keeps_the_hidden_tests(graded, chapter
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(EXPECTED)
     deep = course.of_student("feedback", "deep", chapter, ".html").read_text()
-    assert "RecursionError" in deep
-    assert "Not graded yet: 1; 4: why" in deep
+    assert "the process ended" in deep  # Python itself does not survive what is nested so deeply
+    assert "Not graded yet: 4: why" in deep
     page = course.of_student("feedback", "full", chapter, ".html").read_text()
     assert "default-src &#x27;none&#x27;" in page
     assert "MathJax" in page
@@ -269,7 +269,7 @@ def test_totals(graded, tmp_path):
     assert len(lines) == len(EXPECTED) + len(BROKEN) + 1
     assert "full,start,basics,6.0,12.0,2,waiting" in lines
     assert "empty,start,basics,0.0,12.0,0,complete" in lines
-    assert "unreadable,start,basics,1.0,12.0,2,waiting" in lines
+    assert "deep,start,basics,1.0,12.0,1,waiting" in lines
     assert "broken,start,basics,,,,not graded" in lines
 
 
