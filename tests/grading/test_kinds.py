@@ -13,13 +13,14 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def outcome(released_course) -> dict:
+def outcome(released_course, tmp_path_factory) -> dict:
     """Marks and notes of all kinds."""
     chapter = released_course.chapters()[0]
     files = [released_course.solution(chapter), released_course.released(chapter)]
     command = [sys.executable, HERE / "kinds.py", *files]
     settings = {"OMP_NUM_THREADS": "1", "COURSE_QUIET": "1", "COURSE_DEVICE": "cpu", "MPLBACKEND": "agg"}
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | settings, timeout=400)
+    where = {"cwd": tmp_path_factory.mktemp("kinds"), "env": os.environ | settings}  # some write files
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, **where)
     if done.returncode:
         pytest.fail(done.stderr[-3000:], pytrace=False)
     return json.loads(done.stdout)
