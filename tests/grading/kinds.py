@@ -25,7 +25,7 @@ FOLDER = HERE / "submissions"
 KINDS = {
     kind: given for file in sorted(FOLDER.glob("*.py")) for kind, given in runpy.run_path(str(file))["KINDS"].items()
 }
-LIMITS = Limits(cell_seconds=10, total_seconds=60)
+LIMITS = Limits(cell_seconds=6, total_seconds=60)
 
 
 class Forked(processes.Process):
