@@ -108,6 +108,7 @@ class Run:
         self.outputs: dict[int, list[NotebookNode]] = {}  # by the number of the submission's cell
         self.attempts: dict[str, list[Attempt]] = {}
         self.lost: set[int] = set()  # cells that cost the desk its life, and are not run again
+        self.unanswered: set[str] = set()  # cells of tests that an answer did not come back to
         self.notes: list[str] = []
         self.deadline = time.monotonic() + limits.total_seconds
 
@@ -158,9 +159,12 @@ class Run:
                 if time.monotonic() < self.deadline:
                     return False
                 break
-        for name in self.tests:
-            if not self.attempts.get(name) or self.went_on(name):
-                self.fork(name, AT_END)
+        try:
+            for name in self.tests:
+                if not self.attempts.get(name) or self.went_on(name):
+                    self.fork(name, AT_END)
+        except Lost as reason:
+            self.notes.append(f"at the end of the notebook: {reason}")
         return True
 
     def told(self, number: int) -> str:
@@ -269,7 +273,7 @@ class Run:
             self.notes.append(f"{name}: {error['message']}")
         if gone := shown.reports[part]["gone"]:
             self.notes.append(f"{name}: {gone}")
-            self.lost.add(-1 - len(self.lost))
+            self.unanswered.add(name)
         cell.metadata["course"] = cell.metadata.get("course", {}) | {"hidden": part == "hidden"}
         if part == "hidden" and shown.reports[part]["error"]["answers"]:
             cell.metadata["course"]["answers"] = True  # what it raised may tell what it was given
@@ -315,5 +319,5 @@ class RunSubmission(NbGraderPreprocessor):
         """Run the notebook; notes for the instructor go into its metadata."""
         run = Run(nb, self.draw, self.limits, self.sandboxed)
         run.everything()
-        nb.metadata["course"] = {"notes": run.notes, "lost": len(run.lost)}
+        nb.metadata["course"] = {"notes": run.notes, "lost": len(run.lost | run.unanswered)}
         return nb, resources
