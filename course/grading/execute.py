@@ -140,7 +140,9 @@ class Run:
 
     def ran_through(self) -> bool:
         """Run the cells with a new desk; False when one of them cost it its life."""
-        self.desk, self.attempts = Process("desk", self.limits, self.in_sandbox), {}
+        for name in [*self.attempts]:
+            self.forget(self.attempts.pop(name))
+        self.desk = Process("desk", self.limits, self.in_sandbox)
         for step in self.steps:
             number = step["number"]
             if number in self.lost:
