@@ -216,6 +216,8 @@ class Run:
             for attempt in self.attempts.get(name, []):
                 if not attempt.reports:
                     self.judge(attempt, "visible")
+                if attempt.reports["visible"]["gone"]:
+                    break
                 if not attempt.passed("visible"):
                     continue
                 self.judge(attempt, "hidden")
