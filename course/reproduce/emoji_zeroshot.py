@@ -183,7 +183,8 @@ class NotoZeroShot(EmojiZeroShot):
 
     def read(self) -> Emoji:
         """The emoji that both have, with OpenMoji's pictures, and Google's names and keywords."""
-        drawn, self.google = data.load("emoji", size=self.config.size), data.load("noto_emoji", size=self.side)
+        self.google = data.load("noto_emoji", size=self.side)  # which may not be there
+        drawn = data.load("emoji", size=self.config.size)
         here, there = drawn.in_common(self.google)
         self.google, drawn = self.google.select(there), drawn.select(here)
         self.openmoji = drawn

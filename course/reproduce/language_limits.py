@@ -164,12 +164,12 @@ class TweetsMixed(UmsabCrosslingual):
 
     def load(self) -> None:
         """The tweets that are read, and the dictionaries."""
+        self.pool = language_texts.tweets(self.config.pool, self.config.validation, self.config.test)
         pairs = data.load("xling_eval")
         self.dictionaries = {}
         for language in MIXED_IN:
             parts = (other_words(pairs[f"en-{language} {part}"]) for part in ("train 5k", "test 2k"))
             self.dictionaries[language] = {word: said for own in parts for word, said in own.items()}
-        self.pool = language_texts.tweets(self.config.pool, self.config.validation, self.config.test)
         self.fitted = {}
         self.languages = self.pool["test"].languages
         self.n_way = len(self.pool["test"].classes)
