@@ -43,15 +43,9 @@ class HideTests(NbGraderPreprocessor):
                     output.traceback = [f"{output.ename}: {output.evalue}"]
             cell.source = without_hidden_tests(cell.source)
         elif cell.cell_type == "code" and is_solution(cell):
-            cell.outputs = [not_answered(output) for output in cell.outputs]
+            if not cell.outputs and "raise NotImplementedError()" in cell.source:
+                cell.outputs = [new_output("stream", name="stdout", text="not answered\n")]
         return cell, resources
-
-
-def not_answered(output: NotebookNode) -> NotebookNode:
-    """ "not answered" in place of an untouched cell's error."""
-    if output.output_type == "error" and output.ename == "NotImplementedError" and not output.evalue:
-        return new_output("stream", name="stdout", text="not answered\n")
-    return output
 
 
 def without_hidden_tests(source: str) -> str:
