@@ -2,7 +2,7 @@
 
 Faroese, Upper Sorbian, Turkmen and Zulu have near kin among the hundred languages of XLM-RoBERTa, from which that
 encoder began (Icelandic, Polish, Turkish, Xhosa). Yoruba, Quechua and Tongan have none; Cherokee has letters of its
-own. What the encoder's later training on pairs of texts contained is not published language by language.
+own. The encoder's later training on pairs of texts, translations among them, may have held some of these languages.
 
 Source: Unicode Common Locale Data Repository (Unicode License v3).
 """

@@ -1,12 +1,6 @@
 """Names of emoji in further languages: those that a language has, in the order of the groups."""
 
-import os
-
-import pytest
-
 from course.data import cldr, load
-
-real = pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="COURSE_DATA is not set")
 
 
 def test_names_stand_beside_their_emoji(tiny):
